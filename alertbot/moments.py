@@ -1,0 +1,53 @@
+"""Moments and spans: text to time and back.
+
+Inside alertbot a moment on the hot way of an event is a whole number of microseconds since 1970 in UTC (`…_us`), because it
+sorts, stores and folds cheaply; everywhere else it is a `datetime` with a zone. Spans are `timedelta`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+_DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)\Z")
+_UNIT = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def to_us(moment: datetime) -> int:
+    """Microseconds since 1970 in UTC of a `datetime` with zone."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def from_us(moment_us: int, zone: tzinfo = UTC) -> datetime:
+    """The `datetime` of microseconds since 1970, in `zone`."""
+    return (EPOCH + timedelta(microseconds=moment_us)).astimezone(zone)
+
+
+def span_us(span: timedelta) -> int:
+    """A span in microseconds."""
+    return span // MICROSECOND
+
+
+def iso(moment_us: int) -> str:
+    """`2026-01-15T10:04:00Z`; a fraction appears only where there is one."""
+    return (EPOCH + timedelta(microseconds=moment_us)).isoformat().replace("+00:00", "Z")
+
+
+def parse_duration(text: str) -> timedelta:
+    """`90s`, `5m`, `1h`, `30d` → span. Raises ValueError with a sentence for people."""
+    match = _DURATION.match(text)
+    if match is None:
+        raise ValueError("must be a whole number and s, m, h or d, like 90s, 10m, 1h or 30d")
+    return timedelta(**{_UNIT[match[2]]: int(match[1])})
+
+
+def show_duration(span: timedelta) -> str:
+    """The shortest exact form that `parse_duration` reads: 10m, 36h, 2d."""
+    seconds = int(span.total_seconds())
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"

@@ -1,0 +1,221 @@
+"""A rule after loading: frozen, checked, compiled. Nothing here changes while the bot runs; state has types of its own.
+
+Comes out of `rules.load`; goes into `engine` (what fires), `incidents` (whom to tell) and `slack.message` (what to say).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from alertbot.event import Event, Feed
+
+Level = Literal["informational", "low", "medium", "high", "critical"]
+LEVELS: tuple[Level, ...] = ("informational", "low", "medium", "high", "critical")
+Mode = Literal["live", "shadow", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A compiled condition on one event.
+
+    Two selections with the same `fingerprint` give the same answer for every event, so the engine asks one of them.
+    `equals` names fields of which the event must hold one of the values (in lower case) to match at all: what the engine
+    indexes by. Empty: any event may match.
+    """
+
+    test: Callable[[Event], bool] = field(compare=False, repr=False)
+    fingerprint: str
+    equals: tuple[tuple[str, frozenset[str]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """No pattern: every match fires."""
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """At least `count` matches of a key within the window."""
+
+    count: int
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """At least `count` different values of `of` (one field, or several together) within the window."""
+
+    of: tuple[str, ...]
+    count: int
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a sequence: a selection of the rule's detection, or the firings of another rule."""
+
+    count: int
+    selection: Selection | None = None
+    rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence_:
+    """The steps in order within the window."""
+
+    within: timedelta
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSeen:
+    """A value (every group of `each` is one value, of one field or several together; all must be new) not seen for the key."""
+
+    each: tuple[tuple[str, ...], ...]
+    memory: timedelta
+    learn: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Hours of a week by the wall clock: days (0 is Monday) on which it starts, first minute, last minute (exclusive).
+
+    An `end` at or before `start` lies on the next day; both in minutes since midnight, `end` up to 1440.
+    """
+
+    days: frozenset[int]
+    start_minute: int
+    end_minute: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Working hours with holidays: what `calendars.yml` holds under a name."""
+
+    name: str
+    zone: ZoneInfo | None
+    hours: tuple[Window, ...]
+    holidays: str | None = None
+    not_holidays: frozenset[date] = frozenset()
+    closed: frozenset[date] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """A match that is not in the given hours. `zone` None: the portal's."""
+
+    outside: Calendar
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedHours:
+    """A match at an hour that is unusual for its key."""
+
+    learn: timedelta
+    zone: ZoneInfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class Travel:
+    """A match that cannot have been reached from the key's last place."""
+
+    faster_than_kmh: float
+    farther_than_km: float
+    familiar: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spike:
+    """The window holds `factor` times the usual and at least `count`."""
+
+    within: timedelta
+    factor: float
+    usual: timedelta
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dormant:
+    """The first match after a silence longer than `after`."""
+
+    after: timedelta
+    memory: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Nothing matched for `within`; with `hours`, only these count."""
+
+    within: timedelta
+    hours: Calendar | None
+
+
+Pattern = Each | Burst | Distinct | Sequence_ | FirstSeen | Hours | LearnedHours | Travel | Spike | Dormant | Absence
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """An `except` entry: events that it matches neither count nor fire, up to and with `until` in the rule's zone."""
+
+    match: Selection
+    why: str
+    until: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """A `raise` entry: the level that a finding gets when its firing event matches."""
+
+    match: Selection
+    to: Level
+
+
+@dataclass(frozen=True, slots=True)
+class InlineTest:
+    """A `tests` entry as written, after its shape was checked; `line` is where it stands."""
+
+    it: str
+    events: Sequence[Mapping[str, Any]]
+    alerts: Sequence[Mapping[str, Any]]
+    people: Sequence[Mapping[str, Any]]
+    zone: ZoneInfo | None
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. `version` is a hash of what decides its findings, nothing else (design: "A rule's version").
+
+    `feeds`: the feeds whose events it looks at. `condition` is None only where the pattern's steps carry the selections.
+    `zone` is the rule's own; None: the portal's, then UTC. `path` and `line` are where it stands.
+    """
+
+    name: str
+    title: str
+    path: str
+    line: int
+    version: str
+    level: Level
+    mode: Mode
+    feeds: frozenset[Feed]
+    condition: Selection | None
+    pattern: Pattern
+    by: tuple[str, ...]
+    quiet: timedelta
+    description: str = ""
+    respond: str = ""
+    references: tuple[str, ...] = ()
+    falsepositives: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
+    inhibits: tuple[str, ...] = ()
+    route: str | None = None
+    zone: ZoneInfo | None = None
+    only: Selection | None = None
+    exemptions: tuple[Exemption, ...] = ()
+    raises: tuple[Raise, ...] = ()
+    tests: tuple[InlineTest, ...] = ()
