@@ -1,0 +1,6 @@
+"""`python -m alertbot` is `alertbot`."""
+
+from alertbot.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Where commands write: results to stdout, all else to stderr; colours only on a terminal that wants them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+T = TypeVar("T")
+
+
+def out() -> Console:
+    """The console for results. Text goes through it as it is: markup, emoji names and highlighting are off."""
+    return _console(stderr=False)
+
+
+def err() -> Console:
+    """The console for progress and remarks."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            """Leave it to `main`, which ends quietly."""
+            raise
+
+    return Piped(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def say(text: str) -> None:
+    """Write a result as plain lines: for JSON, CSV and single sentences."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def complain(text: str) -> None:
+    """Write a sentence to stderr. What cannot be printed is shown escaped: it may hold what an outsider typed."""
+    safe = "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+    sys.stderr.write(safe if safe.endswith("\n") else safe + "\n")
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's asynchronous part to its end."""
+    return asyncio.run(work)
