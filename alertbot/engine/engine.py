@@ -1,0 +1,200 @@
+"""The engine of one portal: a fold in two parts.
+
+`settled` has folded all events up to a mark and only moves forward. `tail` holds the events after the mark, in order; `ahead`
+is a fork of `settled` into which the tail is folded. A new event at the end is folded into `ahead`; a late one within the tail
+makes `ahead` anew. So what a late row changes is exact, and costs at most a fold of the tail.
+
+The mark trails the newest event by `SETTLE_AFTER` or `TAIL_EVENTS` events, whichever is shorter, but never by less than the
+portal's lateness. An event before the mark cannot be put in order here: `propose` hands it back as `deep`, and the caller
+builds a second engine from the stored events (`rebuild`).
+
+Nothing counts before `accept`: a caller whose commit failed calls `drop`, and all is as before.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta, tzinfo
+from operator import attrgetter
+
+from alertbot.engine.fold import Fold
+from alertbot.engine.plan import Plan
+from alertbot.event import Event
+from alertbot.finding import Finding
+from alertbot.moments import span_us
+from alertbot.rules.model import Burst, Distinct, Rule, Spike
+
+SETTLE_AFTER = timedelta(hours=2)
+TAIL_EVENTS = 20_000
+_ORDER = attrgetter("order")
+_FIRST = (-(1 << 63), "", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a proposal would change: findings that are new or have grown, ids of those that are no more, and events that are
+    too late to be put in order here."""
+
+    changed: tuple[Finding, ...]
+    gone: tuple[str, ...]
+    deep: tuple[Event, ...]
+
+
+class Engine:
+    """Folds one portal's events through rules. `zone` is the portal's; rules may name their own."""
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        portal: str,
+        zone: tzinfo,
+        lateness: timedelta = timedelta(minutes=5),
+        *,
+        tail_events: int = TAIL_EVENTS,
+    ) -> None:
+        self.portal = portal
+        self.rules = tuple(rules)
+        self._plan = Plan(rules, zone)
+        self._settle_us = span_us(SETTLE_AFTER)
+        self._tail_events = tail_events
+        self._lateness_us = span_us(lateness)
+        self._settled = Fold.empty(self._plan, portal)
+        self._mark = _FIRST
+        self._tail: list[Event] = []
+        self._ahead: Fold | None = None
+        self._ahead_events = 0
+        self._confirmed: dict[str, Finding] = {}
+        self._proposed: list[Event] = []
+        self._changed: dict[str, Finding] = {}
+        self._gone: list[str] = []
+        self._extends_us = {rule.name: _extends_us(rule) for rule in rules}
+        self._look_again_at = 100
+
+    @property
+    def mark_us(self) -> int:
+        """All events up to here are settled: what is older cannot be put in order by `propose`."""
+        return self._mark[0]
+
+    def fold_all(self, events: Iterable[Event]) -> list[Finding]:
+        """One plain pass over events in any order: all findings, in order of their firing.
+
+        For inline tests and backtests; the engine must be new, and is used up.
+        """
+        step = self._settled.step
+        for event in sorted(events, key=_ORDER):
+            step(event)
+        return sorted(self._settled.record.touched.values(), key=_by_firing)
+
+    def settle(self, events: Iterable[Event]) -> None:
+        """Fold old events, in order, all before any that is proposed: how a restart and a rebuild begin."""
+        step = self._settled.step
+        event = None
+        for event in events:
+            step(event)
+        if event is not None:
+            self._mark = event.order
+
+    def resume(self, tail: Iterable[Event], stored: Iterable[Finding]) -> Difference:
+        """Take up the work after `settle`: the events after the mark, and the findings that the store holds of these rules.
+
+        The difference names what a pass in order finds otherwise than the store says; `accept` or `drop` follows.
+        """
+        self._confirmed = {found.id: found for found in stored}
+        return self.propose(tail)
+
+    def propose(self, events: Iterable[Event]) -> Difference:
+        """Put new events in order and say what that changes; `accept` or `drop` must follow."""
+        new = sorted(events, key=_ORDER)
+        deep = tuple(event for event in new if event.order <= self._mark)
+        self._proposed = [event for event in new if event.order > self._mark]
+        if self._ahead is not None and self._at_the_end(self._proposed):
+            self._grow(self._ahead, self._proposed)
+        else:
+            self._fold_anew()
+        return Difference(tuple(sorted(self._changed.values(), key=_by_firing)), tuple(sorted(self._gone)), deep)
+
+    def accept(self) -> None:
+        """What was proposed is committed."""
+        for gone in self._gone:
+            self._confirmed.pop(gone, None)
+        self._confirmed.update(self._changed)
+        self._clear()
+        self._move_mark()
+        self._forget_final()
+        if self._ahead_events > self._tail_events + 4 * len(self._tail):
+            self._ahead = None  # what it copied of settled cells is let go; the next proposal makes it anew
+
+    def drop(self) -> None:
+        """What was proposed could not be committed: forget it."""
+        dropped = {event.order for event in self._proposed}
+        self._tail = [event for event in self._tail if event.order not in dropped]
+        self._clear()
+        self._ahead = None
+
+    def _clear(self) -> None:
+        self._proposed, self._changed, self._gone = [], {}, []
+
+    def _at_the_end(self, new: Sequence[Event]) -> bool:
+        return not new or not self._tail or new[0].order > self._tail[-1].order
+
+    def _grow(self, ahead: Fold, new: Sequence[Event]) -> None:
+        ahead.record.touched.clear()
+        for event in new:
+            ahead.step(event)
+        self._tail.extend(new)
+        self._ahead_events += len(new)
+        self._changed = dict(ahead.record.touched)
+
+    def _fold_anew(self) -> None:
+        for event in self._proposed:
+            insort(self._tail, event, key=_ORDER)
+        self._ahead = self._settled.fork()
+        for event in self._tail:
+            self._ahead.step(event)
+        self._ahead_events = len(self._tail)
+        found = {**self._settled.record.touched, **self._ahead.record.touched}
+        self._changed = {name: finding for name, finding in found.items() if self._confirmed.get(name) != finding}
+        self._gone = [name for name in self._confirmed if name not in found]
+
+    def _move_mark(self) -> None:
+        tail = self._tail
+        if not tail:
+            return
+        newest = tail[-1].at_us
+        too_many = len(tail) - self._tail_events
+        settled = 0
+        while settled < len(tail):
+            age = newest - tail[settled].at_us
+            if age <= self._lateness_us or (age <= self._settle_us and settled >= too_many):
+                break
+            self._settled.step(tail[settled])
+            settled += 1
+        if settled:
+            self._mark = tail[settled - 1].order
+            del tail[:settled]
+
+    def _forget_final(self) -> None:
+        """Let go of findings that are settled as they are stored and that no further match can extend."""
+        touched = self._settled.record.touched
+        if len(touched) <= self._look_again_at:
+            return
+        final = [
+            name
+            for name, found in touched.items()
+            if self._confirmed.get(name) == found and found.last_us < self._mark[0] - self._extends_us[found.rule]
+        ]
+        for name in final:
+            del touched[name]
+            del self._confirmed[name]
+        self._look_again_at = 100 + 2 * len(touched)
+
+
+def _extends_us(rule: Rule) -> int:
+    """How long after its last match a finding of this rule can still grow."""
+    return span_us(rule.pattern.within) if isinstance(rule.pattern, Burst | Distinct | Spike) else 0
+
+
+def _by_firing(found: Finding) -> tuple[int, str, str]:
+    return (found.at_us, found.rule, found.id)

@@ -1,0 +1,85 @@
+"""`first_seen`: a value not seen for its key in the `memory` before it.
+
+Every sighting renews. Until the key's first match is `learn` old it is silent, and a key that was silent itself for longer
+than `memory` starts anew. With several groups in `each`, all of them must be new. Long memories of many keys must be small: a
+value costs its entry in a dict and an int, a key a pair of ints.
+"""
+
+from __future__ import annotations
+
+from alertbot.engine.keys import CellKey, keyer
+from alertbot.engine.state import Record, State
+from alertbot.engine.table import Table
+from alertbot.event import Event
+from alertbot.moments import span_us
+from alertbot.rules.model import FirstSeen, Rule
+
+_NEVER = -(1 << 62)
+
+
+def _never() -> int:
+    return _NEVER
+
+
+def _no_match() -> tuple[int, int]:
+    return (_NEVER, _NEVER)
+
+
+def _same_int(last_us: int) -> int:
+    return last_us
+
+
+def _same_pair(pair: tuple[int, int]) -> tuple[int, int]:
+    return pair
+
+
+class FirstSeenState(State):
+    """When each key began and was last there, and when each of its values was seen last."""
+
+    __slots__ = ("keys", "learn_us", "memory_us", "value_of", "values")
+
+    def __init__(self, rule: Rule, record: Record, pattern: FirstSeen) -> None:
+        super().__init__(rule, record)
+        self.memory_us = span_us(pattern.memory)
+        self.learn_us = span_us(pattern.learn)
+        self.value_of = tuple(keyer(group) for group in pattern.each)
+        self.keys: Table[tuple[int, int]] = Table(self.memory_us, _no_match, _same_pair)
+        self.values: Table[int] = Table(self.memory_us, _never, _same_int)
+
+    def step(self, event: Event, at_us: int, key: CellKey) -> None:
+        """Fold one match; one without all of the values does not count."""
+        self._see(event, at_us, key, fires=True)
+
+    def teach(self, event: Event, at_us: int, key: CellKey) -> None:
+        """Fold one match that is exempt: it teaches and does not fire."""
+        self._see(event, at_us, key, fires=False)
+
+    def fork(self, record: Record) -> FirstSeenState:
+        """The same state for another fold."""
+        fork = object.__new__(FirstSeenState)
+        State.__init__(fork, self.rule, record)
+        fork.memory_us, fork.learn_us, fork.value_of = self.memory_us, self.learn_us, self.value_of
+        fork.keys, fork.values = self.keys.fork(), self.values.fork()
+        return fork
+
+    def _see(self, event: Event, at_us: int, key: CellKey, *, fires: bool) -> None:
+        values = [value_of(event) for value_of in self.value_of]
+        if None in values:
+            return
+        if self.keys.turn_us is None or at_us >= self.keys.turn_us:
+            self.keys.turn(at_us)
+            self.values.turn(at_us)
+        oldest = at_us - self.memory_us
+        first, last = self.keys.cells[key]
+        if last < oldest:
+            first = at_us
+        self.keys.cells[key] = (first, at_us)
+        seen = self.values.cells
+        new = True
+        for number, value in enumerate(values):
+            place = (key, number, value)
+            if seen[place] >= oldest:
+                new = False
+            seen[place] = at_us
+        if new and fires and at_us - first >= self.learn_us:
+            self.fire(event, at_us, (event.ref,), at_us)

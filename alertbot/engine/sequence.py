@@ -1,0 +1,122 @@
+"""`sequence`: the steps in order within the window.
+
+Other matches may lie between, one event serves one step, and on completion all of the key is used up. Whether a match completes
+the steps is found by going back from it and giving each step the latest matches that it can take: that leaves the steps
+before it the most room, so if any assignment exists, this one does (and its matches are the evidence).
+
+A cell is an array: the reference of the event that completed last, how many matches at its end may serve the same steps, then
+time, reference and steps (a bit each) of the matches in the window. Of matches in a row that may serve the same steps only as
+many can ever be needed as all steps want together; the oldest beyond that are dropped, so a key that is hammered stays small.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+
+from alertbot.engine.keys import CellKey
+from alertbot.engine.state import Record, State
+from alertbot.engine.table import Table
+from alertbot.event import Event, EventRef
+from alertbot.moments import span_us
+from alertbot.rules.model import Rule, Sequence_
+
+_HEAD = 2
+_MATCH = 3
+
+
+def _new() -> array[int]:
+    return array("q", (-1, 0))
+
+
+def _copy(cell: array[int]) -> array[int]:
+    return cell[:]
+
+
+class SequenceState(State):
+    """The matches of every key within the window, with the steps that each may serve."""
+
+    __slots__ = ("counts", "last_bit", "most", "table", "within_us")
+
+    def __init__(self, rule: Rule, record: Record, pattern: Sequence_) -> None:
+        super().__init__(rule, record)
+        self.within_us = span_us(pattern.within)
+        self.counts = tuple(step.count for step in pattern.steps)
+        self.most = sum(self.counts)
+        self.last_bit = 1 << (len(self.counts) - 1)
+        self.table: Table[array[int]] = Table(self.within_us, _new, _copy)
+
+    def stepper(self, bits: int) -> Callable[[Event, int, CellKey], None]:
+        """The step function for matches that may serve the steps in `bits`; it may be called for several at one event."""
+
+        def step(event: Event, at_us: int, key: CellKey) -> None:
+            self.match(event, at_us, key, bits)
+
+        return step
+
+    def step(self, event: Event, at_us: int, key: CellKey) -> None:
+        """Fold one match of every step."""
+        self.match(event, at_us, key, 2 * self.last_bit - 1)
+
+    def match(self, event: Event, at_us: int, key: CellKey, bits: int) -> None:
+        """Fold one match that may serve the steps in `bits`."""
+        table = self.table
+        if table.turn_us is None or at_us >= table.turn_us:
+            table.turn(at_us)
+        cell = table.cells[key]
+        ref = event.ref
+        if cell[0] == ref:
+            return
+        if len(cell) > _HEAD and cell[-2] == ref:
+            cell[-1] |= bits
+        else:
+            self._append(cell, at_us, ref, bits)
+        if bits & self.last_bit and (len(cell) - _HEAD) // _MATCH >= self.most:
+            served = self._completed(cell)
+            if served:
+                self.fire(event, at_us, [EventRef(cell[i + 1]) for i in served], cell[served[0]])
+                cell[:] = array("q", (ref, 0))
+
+    def fork(self, record: Record) -> SequenceState:
+        """The same state for another fold."""
+        fork = object.__new__(SequenceState)
+        State.__init__(fork, self.rule, record)
+        fork.within_us, fork.counts, fork.most, fork.last_bit = self.within_us, self.counts, self.most, self.last_bit
+        fork.table = self.table.fork()
+        return fork
+
+    def _append(self, cell: array[int], at_us: int, ref: int, bits: int) -> None:
+        start = at_us - self.within_us
+        past = _HEAD
+        while past < len(cell) and cell[past] < start:
+            past += _MATCH
+        if past > _HEAD:
+            del cell[_HEAD:past]
+            cell[1] = min(cell[1], (len(cell) - _HEAD) // _MATCH)
+        if len(cell) > _HEAD:
+            # Only now the last match is final: another selection of its event might have added a step to it.
+            again = len(cell) > _HEAD + _MATCH and cell[-1] == cell[-1 - _MATCH]
+            run = cell[1] + 1 if again else 1
+            if run > self.most:
+                oldest = len(cell) - _MATCH * run
+                del cell[oldest : oldest + _MATCH]
+                run -= 1
+            cell[1] = run
+        cell.extend((at_us, ref, bits))
+
+    def _completed(self, cell: array[int]) -> list[int]:
+        """Where the matches stand that serve the steps, oldest first; empty where the steps are not complete."""
+        served: list[int] = []
+        step = len(self.counts) - 1
+        missing = self.counts[step]
+        for i in range(len(cell) - _MATCH, _HEAD - 1, -_MATCH):
+            if not cell[i + 2] >> step & 1:
+                continue
+            served.append(i)
+            missing -= 1
+            if missing == 0:
+                if step == 0:
+                    return served[::-1]
+                step -= 1
+                missing = self.counts[step]
+        return []

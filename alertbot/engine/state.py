@@ -1,0 +1,126 @@
+"""What the patterns' states have in common: how a rule fires, is extended, and tells the fold of it.
+
+A state is one rule's memory within one fold. It is made from a frozen rule, steps through matches in order, and can be forked;
+it never looks at a clock. One file beside this one for each pattern.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from alertbot.engine.keys import CellKey, spelled
+from alertbot.engine.table import Table
+from alertbot.event import Event, EventRef
+from alertbot.finding import Finding, finding_id
+from alertbot.rules.model import Rule
+
+
+@dataclass(slots=True)
+class Record:
+    """What a fold has found: the latest form of each finding touched, and the rules that fired at the event in hand."""
+
+    portal: str
+    touched: dict[str, Finding] = field(default_factory=dict)
+    fired: list[str] = field(default_factory=list)
+
+
+class State(ABC):
+    """One rule's state in one fold. Times are microseconds since 1970, UTC."""
+
+    __slots__ = ("record", "rule")
+
+    def __init__(self, rule: Rule, record: Record) -> None:
+        self.rule = rule
+        self.record = record
+
+    @abstractmethod
+    def step(self, event: Event, at_us: int, key: CellKey) -> None:
+        """Fold one match; matches come in the order of events."""
+
+    @abstractmethod
+    def fork(self, record: Record) -> State:
+        """The same state for another fold; stepping it leaves this one as it is."""
+
+    def fire(self, event: Event, at_us: int, events: Sequence[EventRef], first_us: int) -> Finding | None:
+        """Record a firing at `event`; None where the rule's `only` does not want this event."""
+        rule = self.rule
+        if rule.only is not None and not rule.only.test(event):
+            return None
+        fields, key = spelled(event, rule.by)
+        found = Finding(
+            id=finding_id(self.record.portal, rule.name, rule.version, key, event.ref),
+            rule=rule.name,
+            version=rule.version,
+            portal=self.record.portal,
+            fields=fields,
+            key=key,
+            firing=event.ref,
+            events=tuple(events),
+            first_us=first_us,
+            at_us=at_us,
+            last_us=at_us,
+            count=len(events),
+        )
+        self.record.touched[found.id] = found
+        self.record.fired.append(rule.name)
+        return found
+
+    def extend(self, found: Finding, at_us: int) -> Finding:
+        """Record one more match of a finding that is still true."""
+        longer = msgspec.structs.replace(found, last_us=at_us, count=found.count + 1)
+        self.record.touched[found.id] = longer
+        return longer
+
+
+def _nothing() -> Finding:
+    raise KeyError("an open finding is written before it is read")
+
+
+def _same(found: Finding) -> Finding:
+    return found
+
+
+def open_findings(horizon_us: int) -> Table[Finding]:
+    """The table of findings that are still true, by key; findings are frozen, so a fork shares them."""
+    return Table(horizon_us, _nothing, _same)
+
+
+class Switch:
+    """Fires when a condition turns true for a key, extends while it is true, fires again after it was false.
+
+    `on` is the cell's own flag: 0 false, 1 true and told, 2 true but unwanted by the rule's `only`.
+    """
+
+    __slots__ = ("open", "state")
+
+    def __init__(self, state: State, table: Table[Finding]) -> None:
+        self.state = state
+        self.open = table
+
+    def turned_on(self, event: Event, at_us: int, key: CellKey, events: Sequence[EventRef], first_us: int) -> int:
+        """The condition has turned true at this match; the flag that the cell must keep."""
+        found = self.state.fire(event, at_us, events, first_us)
+        if found is None:
+            return 2
+        self._put(at_us, key, found)
+        return 1
+
+    def still_on(self, at_us: int, key: CellKey) -> None:
+        """The condition is true at a further match of a finding that was told."""
+        found = self.open.peek(key)
+        if found is not None:
+            self._put(at_us, key, self.state.extend(found, at_us))
+
+    def fork(self, state: State) -> Switch:
+        """The same for another fold's state."""
+        return Switch(state, self.open.fork())
+
+    def _put(self, at_us: int, key: CellKey, found: Finding) -> None:
+        table = self.open
+        if table.turn_us is None or at_us >= table.turn_us:
+            table.turn(at_us)
+        table.cells[key] = found
