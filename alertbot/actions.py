@@ -1,0 +1,82 @@
+"""What a login action means: the portal's number or its name → event name, outcome, method, reason.
+
+The table is the server's `MessageAction`, login part. It decides by the number alone, for the text of an action is in the portal's
+language. What it does not know keeps its number and means nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Outcome = Literal["success", "failure", "session"]
+
+UNKNOWN_ACTION = -1
+"""The number of an action that the portal named in words that are not in the table (the server's own `None`)."""
+
+
+class Action(NamedTuple):
+    """One kind of login event. `event` is the server's name of it; an absent field means nothing."""
+
+    id: int
+    event: str | None = None
+    outcome: Outcome | None = None
+    method: str | None = None
+    reason: str | None = None
+
+
+_TABLE = (
+    Action(1000, "LoginSuccess", "success"),
+    Action(1001, "LoginSuccessViaSocialAccount", "success", "social"),
+    Action(1002, "LoginFailInvalidCombination", "failure", "password", "bad_credentials"),
+    Action(1003, "LoginFailSocialAccountNotFound", "failure", "social", "unknown_social_account"),
+    Action(1004, "LoginFailDisabledProfile", "failure", None, "disabled_profile"),
+    Action(1005, "LoginFail", "failure", None, "other"),
+    Action(1006, "Logout", "session"),
+    Action(1007, "LoginSuccessViaSms", "success", "sms"),
+    Action(1008, "LoginFailViaSms", "failure", "sms", "sms_code"),
+    Action(1009, "LoginFailIpSecurity", "failure", None, "ip_not_allowed"),
+    Action(1010, "LoginSuccessViaApi", "success", "api"),
+    Action(1011, "LoginSuccessViaSocialApp", "success", "social"),
+    Action(1012, "LoginSuccessViaApiSms", "success", "sms"),
+    Action(1013, "LoginFailViaApi", "failure", "api", "other"),
+    Action(1014, "LoginFailViaApiSms", "failure", "sms", "sms_code"),
+    Action(1015, "LoginSuccessViaSSO", "success", "sso"),
+    Action(1016, "SessionStarted", "session"),
+    Action(1017, "SessionCompleted", "session"),
+    Action(1018, "LoginFailViaSSO", "failure", "sso", "sso"),
+    Action(1019, "LoginSuccessViaApiSocialAccount", "success", "social"),
+    Action(1020, "LoginFailViaApiSocialAccount", "failure", "social", "other"),
+    Action(1021, "LoginSuccesViaTfaApp", "success", "totp"),  # the server spells it with one s
+    Action(1022, "LoginFailViaTfaApp", "failure", "totp", "totp_code"),
+    Action(1023, "LoginFailBruteForce", "failure", "password", "brute_force_lock"),
+    Action(1024, "LoginSuccessViaApiTfa", "success", "totp"),
+    Action(1025, "LoginFailViaApiTfa", "failure", "totp", "totp_code"),
+    Action(1026, "LoginFailRecaptcha", "failure", "password", "captcha"),
+    Action(1027, "AuthLinkActivated", "success", "link"),
+    Action(1028, "LoginSuccessViaOAuth", "success", "oauth"),
+    Action(1029, "LoginSuccessViaPassword", "success", "password"),
+)
+
+ACTIONS: dict[int, Action] = {action.id: action for action in _TABLE}
+"""Every login action by its number."""
+
+BY_NAME: dict[str, Action] = {str(action.event).lower(): action for action in _TABLE}
+"""Every login action by its name in lower case."""
+
+_BY_NAME_AND_ALIAS = BY_NAME | {"loginsuccessviatfaapp": ACTIONS[1021]}
+
+
+def action_of(number: int) -> Action:
+    """The action of a number; one that the table does not know keeps its number.
+
+    >>> action_of(1023).reason
+    'brute_force_lock'
+    >>> action_of(77)
+    Action(id=77, event=None, outcome=None, method=None, reason=None)
+    """
+    return ACTIONS.get(number) or Action(number)
+
+
+def action_named(name: str) -> Action | None:
+    """The action of a name such as `LoginSuccess`, in any letter case; the server's misspelling and the right one both count."""
+    return _BY_NAME_AND_ALIAS.get(name.strip().lower())
