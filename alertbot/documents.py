@@ -30,32 +30,48 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One YAML document: its value, and where the values and keys in it stand. `name` is what a mistake calls the file."""
+    """One YAML document: its value, and where the values and keys in it stand.
+
+    `name` is what a mistake calls the file. `origins` names what stands for the file where a value came from elsewhere
+    (a variable of the environment): way → what a mistake calls it.
+    """
 
     name: str
     value: Any
     places: Mapping[Way, Place]
     keys: Mapping[Way, Place] = field(default_factory=dict)
+    origins: Mapping[Way, str] = field(default_factory=dict)
+
+    def holds(self, way: Way) -> bool:
+        """Whether a value stands at `way`."""
+        return way in self.places or way in self.origins
 
     def place(self, way: Way) -> Place:
         """Where the value at `way` begins; where there is none, where its nearest parent is named."""
         return self.places.get(way) or self.key_place(way)
 
     def key_place(self, way: Way) -> Place:
-        """Where the key of `way` stands; where it has none, that of its nearest parent."""
-        for length in range(len(way), -1, -1):
-            place = self.keys.get(way[:length]) or (
-                self.places.get(way[:length]) if length == len(way) else None
-            )
-            if place:
+        """Where the key of `way` stands (an item of a list: where it begins), else that of its nearest parent."""
+        for length in range(len(way), 0, -1):
+            if place := self.keys.get(way[:length]) or self.places.get(way[:length]):
                 return place
         return self.places.get((), (1, 1))
 
     def mistake(self, way: Way, message: str, *, at_key: bool = False, warning: bool = False) -> Mistake:
         """A mistake at the value of `way` (or at its key), its message opened by the dotted way."""
-        line, col = self.key_place(way) if at_key else self.place(way)
-        text = f"{dotted(way)}: {message}" if way else message
-        return Mistake(self.name, line, col, text, warning)
+        for length in range(len(way), 0, -1):
+            if origin := self.origins.get(way[:length]):
+                return Mistake(origin, 0, 0, _opened(way[length:], message), warning)
+        place = self.key_place(way) if at_key else self.place(way)
+        return Mistake(self.name, *place, _opened(way, message), warning)
+
+    def missing(self, way: Way, remark: str = "") -> Mistake:
+        """The mistake of a key that is not there; it stands where its parent is named."""
+        return self.mistake(way, "is missing" + (f"; {remark}" if remark else ""), at_key=True)
+
+
+def _opened(way: Way, message: str) -> str:
+    return f"{dotted(way)}: {message}" if way else message
 
 
 def read_yaml(path: Path, name: str | None = None) -> list[Document]:
@@ -70,7 +86,7 @@ def read_yaml(path: Path, name: str | None = None) -> list[Document]:
 
 
 def parse_yaml(content: str | bytes, name: str) -> list[Document]:
-    """All documents of a text, none for an empty one. Raises `Mistakes`: the first of syntax, all of content."""
+    """All documents of a text, none for an empty one. Raises `Mistakes`."""
     text = _decode(content, name)
     return [Document(name, tree.value, tree.places, tree.keys) for tree in yaml12.parse(text, name)]
 
@@ -84,9 +100,7 @@ def _decode(content: str | bytes, name: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         before = content[: exc.start].decode("utf-8", "replace")
-        raise Mistakes(
-            [Mistake(name, *yaml12.end_of(before), "is not UTF-8 here; save the file as UTF-8")]
-        ) from exc
+        raise Mistakes([Mistake(name, *yaml12.end_of(before), "is not UTF-8 here; save the file as UTF-8")]) from exc
 
 
 def _span(value: object) -> timedelta:
@@ -102,27 +116,24 @@ def _span(value: object) -> timedelta:
 Duration = Annotated[
     timedelta,
     BeforeValidator(_span),
-    WithJsonSchema(
-        {"type": "string", "pattern": "^[0-9]{1,9}[smhd]$", "examples": ["90s", "10m", "1h", "30d"]}
-    ),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,9}[smhd]$", "examples": ["90s", "10m", "1h", "30d"]}),
 ]
 """A span as people write it (`10m`), for models."""
 
 
-def validate(model: type[M], document: Document, way: Way = (), *, value: Any = None) -> M | list[Mistake]:
+def validate(model: type[M], document: Document, way: Way = (), *, value: Any = None, context: Any = None) -> M | list[Mistake]:
     """The value at `way` as a `model`, or all that is wrong with it, in the order of the file.
 
-    `value` stands in for the value of the document where it was changed after reading; its places are the document's.
+    `value` stands in for the document's value where it was changed after reading. `context` goes to the validators.
     """
     given = _at(document.value, way) if value is None else value
     if not isinstance(given, dict):
         return [document.mistake(way, f"must be a mapping (`key: value` lines), not {_kind(given)}")]
     try:
-        return model.model_validate(given)
+        return model.model_validate(given, context=context)
     except ValidationError as exc:
         errors = exc.errors(include_url=False, include_input=True)
-        found = {_mistake(error, model, document, way) for error in _likely(errors, document, way)}
-        return sorted(found)
+        return sorted({_mistake(error, model, document, way) for error in _likely(errors, document, way)})
 
 
 def _at(value: Any, way: Way) -> Any:
@@ -140,7 +151,7 @@ def _way_of(loc: Sequence[str | int], document: Document, top: Way) -> Way:
     """pydantic's `loc` as a way in the document: parts that name no place there are tags of unions and validators."""
     way = top
     for part in loc:
-        if (*way, part) in document.places:
+        if document.holds((*way, part)):
             way = (*way, part)
     return way
 
@@ -189,7 +200,7 @@ def _tag_at(error: ErrorDetails, document: Document, top: Way) -> int | None:
     """Where in `loc` the tag of a union stands: the first part that names no place, unless it is the last of a `missing`."""
     way = top
     for index, part in enumerate(error["loc"]):
-        if (*way, part) in document.places:
+        if document.holds((*way, part)):
             way = (*way, part)
         elif part == "[key]" or (error["type"] == "missing" and index == len(error["loc"]) - 1):
             return None
@@ -200,10 +211,9 @@ def _tag_at(error: ErrorDetails, document: Document, top: Way) -> int | None:
 
 def _wrong_shape(branch: Sequence[ErrorDetails], document: Document, top: Way) -> bool:
     first = branch[0]
-    split = _tag_at(first, document, top)
-    return first["type"] in _SHAPES and _way_of(first["loc"], document, top) == _way_of(
-        first["loc"][:split], document, top
-    )
+    tag = _tag_at(first, document, top)
+    at_union = _way_of(first["loc"][:tag], document, top)
+    return first["type"] in _SHAPES and _way_of(first["loc"], document, top) == at_union
 
 
 def _all_shapes(errors: Sequence[ErrorDetails]) -> ErrorDetails:
@@ -218,8 +228,7 @@ def _mistake(error: ErrorDetails, model: type[BaseModel], document: Document, to
     way = _way_of(error["loc"], document, top)
     last = error["loc"][-1] if error["loc"] else ""
     if error["type"] == "missing":
-        place = document.key_place(way)
-        return Mistake(document.name, *place, f"{dotted((*way, last))}: is missing")
+        return document.missing((*way, last))
     if error["type"] == "extra_forbidden":
         known = set(_fields_at(model, error["loc"][:-1]))
         return document.mistake(way, unknown(str(last), known), at_key=True)
@@ -229,9 +238,7 @@ def _mistake(error: ErrorDetails, model: type[BaseModel], document: Document, to
 def unknown(word: str, known: Iterable[str], what: str = "key") -> str:
     """What to say of a word that is none of those known, with the one that was probably meant."""
     known = sorted(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6) or [
-        one for one in known if one.lower() == word.lower()
-    ]
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6) or [one for one in known if one.lower() == word.lower()]
     if close:
         return f"unknown {what}; did you mean `{close[0]}`?"
     return f"unknown {what}; known are {', '.join(known)}" if 0 < len(known) <= 15 else f"unknown {what}"
@@ -276,9 +283,7 @@ _TEMPLATES = {
 def _choice(given: object, expected: str) -> str:
     choices = [choice.strip("' ") for choice in expected.replace(" or ", ", ").split(",")]
     close = difflib.get_close_matches(str(given).lower(), choices, n=1) if isinstance(given, str) else []
-    sentence = (
-        f"must be {', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else f"must be {choices[0]}"
-    )
+    sentence = f"must be {', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else f"must be {choices[0]}"
     return f"{sentence}; did you mean `{close[0]}`?" if close else sentence
 
 
@@ -287,9 +292,9 @@ def _fields_at(model: type[BaseModel], loc: Sequence[str | int]) -> Iterator[str
     reached: list[Any] = [model]
     for part in loc:
         reached = [after for annotation in reached for after in _step(annotation, part)]
-    for annotation in (one for annotation in reached for one in _alternatives(annotation)):
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from (info.alias or name for name, info in annotation.model_fields.items())
+    for one in (alternative for annotation in reached for alternative in _alternatives(annotation)):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            yield from (info.alias or name for name, info in one.model_fields.items())
 
 
 def _step(annotation: Any, part: str | int) -> Iterator[Any]:

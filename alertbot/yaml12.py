@@ -32,9 +32,8 @@ MAX_DIGITS = 300
 _NULL = re.compile(r"(null|Null|NULL|~|)\Z")
 _BOOL = re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")
 _INT = re.compile(r"([-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z")
-_FLOAT = re.compile(
-    r"([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z"
-)
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_NO_NUMBER = re.compile(r"([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z")
 
 _TAG = "tag:yaml.org,2002:"
 _COLLECTION_TAGS = {"map": _TAG + "map", "seq": _TAG + "seq"}
@@ -50,7 +49,7 @@ class Tree:
 
 
 def parse(text: str, name: str) -> list[Tree]:
-    """All documents of a text, none for an empty one. Raises `Mistakes`: the first of syntax, all of content."""
+    """All documents of a text, none for an empty one. Raises `Mistakes`."""
     reader = _Reader(name)
     try:
         trees = list(reader.documents(text))
@@ -73,7 +72,7 @@ def end_of(text: str) -> Place:
     return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
-class _Refused(Exception):
+class _Refused(Exception):  # noqa: N818 - it says what happened, like the errors of our tree
     def __init__(self, place: Place, message: str) -> None:
         self.place = place
         self.message = message
@@ -134,7 +133,7 @@ class _Reader:
                 self.anchors[event.anchor] = (value, 1)
             self._after_value()
         elif isinstance(event, yaml.AliasEvent):
-            self._alias(event.anchor, place)
+            self._alias(str(event.anchor), place)
         else:
             self._open(event, place)
 
@@ -142,16 +141,12 @@ class _Reader:
         top = self.stack[-1]
         assert isinstance(top.value, dict)
         if not isinstance(event, yaml.ScalarEvent):
-            raise _Refused(
-                place, "a key must be a plain text, not a list, a mapping or an alias; put quotes around it"
-            )
+            raise _Refused(place, "a key must be a plain text, not a list, a mapping or an alias; put quotes around it")
         self._count(place)
         way = (*top.way, event.value)
         if event.value in top.value:
             first = self.keys[way][0]
-            self.mistakes.append(
-                Mistake(self.name, *place, f"{dotted(way)}: stands here twice (first on line {first})")
-            )
+            self.mistakes.append(Mistake(self.name, *place, f"{dotted(way)}: stands here twice (first on line {first})"))
         else:
             self.keys[way] = place
         if event.anchor is not None:
@@ -176,8 +171,9 @@ class _Reader:
     def _attach(self, value: Any, place: Place) -> Way:
         """Put a value where the document is being read, and remember its place."""
         self._count(place)
+        way: Way = ()
         if not self.stack:
-            self.value, way = value, ()
+            self.value = value
         else:
             top = self.stack[-1]
             if isinstance(top.value, dict):
@@ -217,12 +213,12 @@ class _Reader:
         way = self._attach(target, place)
         top = _Open(target, way, None, self.nodes)
         self.stack.append(top)
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            if isinstance(target, dict):
+        for item in value:
+            if isinstance(value, dict):
                 self._count(place)
-                self.keys[(*way, key)] = place
-                top.key = key
-            self._copy(item, place, depth + 1)
+                self.keys[(*way, item)] = place
+                top.key = item
+            self._copy(value[item] if isinstance(value, dict) else item, place, depth + 1)
         self.stack.pop()
 
     def _count(self, place: Place) -> None:
@@ -249,9 +245,9 @@ def plain(text: str) -> Any:
     if _INT.match(text) and len(text) <= MAX_DIGITS:
         return int(text, 0) if text.startswith(("0o", "0x")) else int(text)
     if _FLOAT.match(text) and len(text) <= MAX_DIGITS:
-        return (
-            float(text.replace(".", "", 1)) if text.lower().lstrip("+-") in (".inf", ".nan") else float(text)
-        )
+        return float(text)
+    if _NO_NUMBER.match(text):
+        return float(text.replace(".", ""))
     if _BOOL.match(text):
         return text.lower() == "true"
     return None if _NULL.match(text) else text
@@ -297,15 +293,9 @@ def _syntax(exc: yaml.YAMLError, text: str, name: str) -> Mistake:
     problem = getattr(exc, "problem", None) or getattr(exc, "reason", None) or str(exc)
     if mark is None:
         position = getattr(exc, "position", None)
-        place = (
-            end_of(text.encode()[:position].decode("utf-8", "replace"))
-            if isinstance(position, int)
-            else (1, 1)
-        )
+        place = end_of(text.encode()[:position].decode("utf-8", "replace")) if isinstance(position, int) else (1, 1)
         return Mistake(name, *place, f"is not YAML: {problem}")
-    return Mistake(
-        name, mark.line + 1, mark.column + 1, f"is not YAML: {problem}{_hint(problem, text, mark)}"
-    )
+    return Mistake(name, mark.line + 1, mark.column + 1, f"is not YAML: {problem}{_hint(problem, text, mark)}")
 
 
 def _hint(problem: str, text: str, mark: Any) -> str:
