@@ -1,0 +1,423 @@
+"""Sigma's detection grammar → conditions.
+
+In comes the value of `detection` (or of `only`, `except`, `raise`: one selection) as read from YAML; out go conditions. pySigma
+parses values, modifiers and the condition's text; what it cannot place or does not check is checked here, so that every
+mistake has its place. What Sigma has and logins have no use for is refused by name, never approximated.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_network
+from itertools import product
+from typing import Any, Protocol
+
+from alertbot.rules.condition import (
+    NEVER,
+    Compare,
+    Condition,
+    DatePart,
+    Expression,
+    InNetworks,
+    Is,
+    Like,
+    Operator,
+    Present,
+    Refers,
+    all_of,
+    any_of,
+    negate,
+)
+from alertbot.rules.expression import compile_expression
+from alertbot.rules.fields import closest, fold, kind_of, show, unknown_field
+
+Way = tuple[str | int, ...]
+Lists = Mapping[str, Sequence[str]]
+"""The values of each list that `expand` may name."""
+
+MAX_CONDITION = 10_000
+MAX_EXPANDED = 10_000
+
+_TEXT = {"contains", "startswith", "endswith", "cased", "re", "cidr", "expand", "fieldref"}
+_FLAGS = {"i", "ignorecase", "m", "multiline", "s", "dotall"}
+_NUMERIC = {"lt", "lte", "gt", "gte"}
+_DATE_PARTS = {
+    "minute": (0, 59),
+    "hour": (0, 23),
+    "day": (1, 31),
+    "week": (1, 53),
+    "month": (1, 12),
+    "year": (1, 9999),
+}
+_SUPPORTED = _TEXT | _FLAGS | _NUMERIC | set(_DATE_PARTS) | {"all", "neq", "exists"}
+_FOR_KEYWORDS = _FLAGS | {"all", "contains", "cased", "re", "neq", "expand"}
+_UNSUPPORTED = {"base64", "base64offset", "wide", "utf16", "utf16le", "utf16be", "windash"}
+_PLACEHOLDER = re.compile(r"\\%|%([\w.-]+)%")
+
+
+class Report(Protocol):
+    """Takes a mistake: the way to its value, a sentence, and whether it is the key that is wrong."""
+
+    def __call__(self, way: Way, message: str, *, at_key: bool = False) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """The selections by name (None: broken), the condition over them (None: none was given, or it is broken), and the names
+    that the condition uses."""
+
+    selections: Mapping[str, Condition | None]
+    condition: Condition | None
+    used: frozenset[str]
+
+
+def read_detection(value: Any, way: Way, lists: Lists, report: Report) -> Detection:
+    """A `detection` with its named selections and condition."""
+    if not isinstance(value, dict):
+        report(way, "must be a mapping of named selections")
+        return Detection({}, None, frozenset())
+    if "timeframe" in value:
+        report((*way, "timeframe"), "is not part of Sigma 2: say `burst` or `distinct` with `within`", at_key=True)
+    names = [name for name in value if name not in ("condition", "timeframe")]
+    if not names:
+        report(way, "names no selection")
+    selections = {name: read_selection(value[name], (*way, name), lists, report) for name in names}
+    if "condition" in value:
+        return _with_condition(value["condition"], (*way, "condition"), selections, report)
+    if len(names) == 1:
+        return Detection(selections, selections[names[0]], frozenset(names))
+    return Detection(selections, None, frozenset())
+
+
+def read_selection(value: Any, way: Way, lists: Lists, report: Report) -> Condition | None:
+    """One selection: a mapping of fields, a list of them (any), or keywords. None where it is broken."""
+    if isinstance(value, dict):
+        return _fields(value, way, lists, report)
+    if isinstance(value, list):
+        if not value:
+            report(way, "is empty: it would match nothing")
+            return None
+        parts = [read_selection(item, (*way, number), lists, report) for number, item in enumerate(value)]
+        return _combined(any_of, parts)
+    return _item("", value, way, lists, report)
+
+
+def _fields(value: dict[str, Any], way: Way, lists: Lists, report: Report) -> Condition | None:
+    if not value:
+        report(way, "is empty; `id: '*'` selects every event")
+        return None
+    return _combined(all_of, [_item(key, given, (*way, key), lists, report) for key, given in value.items()])
+
+
+def _combined(join: Any, parts: Sequence[Condition | None]) -> Condition | None:
+    return None if None in parts else join(parts)
+
+
+def _item(key: str, value: Any, way: Way, lists: Lists, report: Report) -> Condition | None:
+    """One `field|modifier: values`, or with an empty key keywords."""
+    name, *modifiers = key.split("|")
+    field = name or None
+    values = value if isinstance(value, list) else [value]
+    ways = [(*way, number) for number in range(len(values))] if isinstance(value, list) else [way]
+    wrong = _wrong_key(field, modifiers)
+    if wrong:
+        report(way, wrong, at_key=True)
+        return None
+    if not values:
+        report(way, "is an empty list: it would match nothing")
+        return None
+    problems = [(at, _wrong_value(field, modifiers, one, lists)) for at, one in zip(ways, values, strict=True)]
+    for at, problem in problems:
+        if problem:
+            report(at, problem)
+    if any(problem for _, problem in problems):
+        return None
+    plain = [text for one in values for text in _as_sigma(modifiers, one, lists)]
+    if not plain:
+        return negate(NEVER) if "neq" in modifiers else NEVER
+    return _parsed(field, [modifier for modifier in modifiers if modifier != "expand"], plain, way, report)
+
+
+def _wrong_key(field: str | None, modifiers: Sequence[str]) -> str | None:
+    """What is wrong with a field's name and modifiers, whatever the values."""
+    if field is not None and (sentence := unknown_field(field)):
+        return sentence
+    for modifier in modifiers:
+        if modifier in _UNSUPPORTED:
+            return f"the modifier {modifier} is not supported: logins hold no encoded text"
+        if modifier not in _SUPPORTED:
+            meant = closest(modifier, _SUPPORTED)
+            return f"unknown modifier {modifier!r}" + (f"; did you mean {meant!r}?" if meant else "")
+        if field is None and modifier not in _FOR_KEYWORDS:
+            return f"the modifier {modifier} needs a field before it"
+    return _wrong_together(field, set(modifiers))
+
+
+def _wrong_together(field: str | None, modifiers: set[str]) -> str | None:
+    around = modifiers & {"contains", "startswith", "endswith"}
+    if "re" in modifiers and around:
+        return f"re does not go with {', '.join(sorted(around))}: an expression is found anywhere, unless ^ and $ anchor it"
+    if modifiers >= {"re", "expand"}:
+        return "re does not go with expand: a list holds values, not expressions"
+    if modifiers >= {"cased", "fieldref"}:
+        return "cased does not go with fieldref"
+    if field is None:
+        return None
+    kind, parts, compares = kind_of(field), modifiers & set(_DATE_PARTS), modifiers & _NUMERIC
+    if parts and kind != "date":
+        return f"{min(parts)} needs a date; only `date` is one"
+    if compares and kind == "date" and not parts:
+        return "a date is compared by its parts, like `date|hour|gte: 22`"
+    if compares and kind not in ("text", "number", "date"):
+        return f"{min(compares)} needs a number; {field} is none"
+    if "cidr" in modifiers and kind != "text":
+        return f"cidr needs an address; {field} is none"
+    return None
+
+
+def _wrong_value(field: str | None, modifiers: Sequence[str], value: Any, lists: Lists) -> str | None:
+    """What is wrong with one value under these modifiers."""
+    given = set(modifiers)
+    if isinstance(value, (dict, list)):
+        return "must be a value or a list of values"
+    if value is None:
+        return _wrong_null(field, given)
+    if field is None and value == "":
+        return "an empty keyword is in every event"
+    if "exists" in given:
+        return None if isinstance(value, bool) else "exists needs true or false"
+    for part in sorted(given & set(_DATE_PARTS)):
+        low, high = _DATE_PARTS[part]
+        if not (isinstance(value, int) and not isinstance(value, bool) and low <= value <= high):
+            return f"{part} needs a whole number from {low} to {high}"
+    if given & _NUMERIC and not (isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)):
+        return f"{min(given & _NUMERIC)} needs a number, without quotes"
+    if "expand" in given and (sentence := _wrong_placeholder(show(value), lists)):
+        return sentence
+    return _wrong_text(given, show(value), lists)
+
+
+def _wrong_null(field: str | None, given: set[str]) -> str | None:
+    if field is None:
+        return "null needs a field before it"
+    others = given - {"neq", "all"}
+    return f"null does not go with {', '.join(sorted(others))}" if others else None
+
+
+def _wrong_placeholder(text: str, lists: Lists) -> str | None:
+    for found in _PLACEHOLDER.finditer(text):
+        if found[1] and found[1] not in lists:
+            meant = closest(found[1], list(lists))
+            return f"there is no list {found[1]!r}" + (f"; did you mean {meant!r}?" if meant else " in lists/")
+    if math.prod(len(lists[found[1]]) for found in _PLACEHOLDER.finditer(text) if found[1]) > MAX_EXPANDED:
+        return f"the lists in it make more than {MAX_EXPANDED} values"
+    return None
+
+
+def _wrong_text(given: set[str], text: str, lists: Lists) -> str | None:
+    if "fieldref" in given:
+        return unknown_field(text)
+    if "re" in given:
+        try:
+            compile_expression(text)
+        except ValueError as exc:
+            return str(exc)
+    if "cidr" in given:
+        for network in _expanded(text, lists) if "expand" in given else [text]:
+            try:
+                ip_network(network)
+            except ValueError as exc:
+                return f"is no network: {exc}"
+    return None
+
+
+def _as_sigma(modifiers: Sequence[str], value: Any, lists: Lists) -> Iterator[Any]:
+    """The values as pySigma is to see them: numbers as text except where they are compared, placeholders replaced."""
+    if value is None or "exists" in modifiers or set(modifiers) & (_NUMERIC | set(_DATE_PARTS)):
+        yield value
+    elif "expand" in modifiers:
+        yield from _expanded(show(value), lists)
+    else:
+        yield show(value)
+
+
+def _expanded(text: str, lists: Lists) -> Iterator[str]:
+    r"""Every value of each list in place of its `%name%`; `\%` is a plain percent sign."""
+    pieces: list[Sequence[str]] = []
+    past = 0
+    for found in _PLACEHOLDER.finditer(text):
+        pieces += [[text[past : found.start()]], lists[found[1]] if found[1] else ["%"]]
+        past = found.end()
+    pieces.append([text[past:]])
+    yield from map("".join, product(*pieces))
+
+
+def _parsed(field: str | None, modifiers: Sequence[str], values: list[Any], way: Way, report: Report) -> Condition | None:
+    """The item as pySigma understands it."""
+    from sigma.conditions import ConditionAND
+    from sigma.exceptions import SigmaError
+    from sigma.rule.detection import SigmaDetectionItem
+
+    try:
+        item = SigmaDetectionItem.from_mapping("|".join([field or "", *modifiers]), values)
+    except SigmaError as exc:
+        mixed = "incompatible to value type" in str(exc)
+        together = f"the modifiers {', '.join(modifiers)} do not go together in this order"
+        report(way, together if mixed and len(modifiers) > 1 else str(exc), at_key=True)
+        return None
+    join = all_of if item.value_linking is ConditionAND else any_of
+    condition = join([_leaf(field, value) for value in item.value])
+    return negate(condition) if item.negated else condition
+
+
+def _leaf(field: str | None, value: Any) -> Condition:
+    """One of pySigma's values as a condition on a field, or as a keyword."""
+    from sigma import types as sigma
+
+    if isinstance(value, sigma.SigmaRegularExpression):
+        flags = "".join(sorted(sigma.SigmaRegularExpression.sigma_to_re_flag[flag] for flag in value.flags))
+        return Expression(field, (f"(?{flags})" if flags else "") + str(value.regexp))
+    if isinstance(value, sigma.SigmaString):
+        return _text_leaf(field, value.s, cased=isinstance(value, sigma.SigmaCasedString))
+    assert field is not None, "only text and expressions can be keywords"
+    match value:
+        case sigma.SigmaNull():
+            return negate(Present(field))
+        case sigma.SigmaExists():
+            return Present(field) if value.exists else negate(Present(field))
+        case sigma.SigmaCompareExpression():
+            return _compared(field, _OPERATORS[value.op.name], value.number)
+        case sigma.SigmaNumber():
+            return _compared(field, "eq", value)
+        case sigma.SigmaCIDRExpression():
+            return InNetworks(field, frozenset({str(value.network)}))
+        case sigma.SigmaFieldReference():
+            return Refers(field, value.field, value.starts_with, value.ends_with)
+    raise NotImplementedError(type(value).__name__)
+
+
+_OPERATORS: dict[str, Operator] = {"LT": "lt", "LTE": "lte", "GT": "gt", "GTE": "gte"}
+
+
+def _compared(field: str, operator: Operator, number: Any) -> Compare:
+    part = getattr(number, "timestamp_part", None)
+    name: DatePart | None = part.name.lower() if part is not None else None
+    return Compare(field, operator, number.number, name)
+
+
+def _text_leaf(field: str | None, parts: Sequence[Any], *, cased: bool) -> Condition:
+    """A text with wildcards. pySigma gives text and marks for wildcards in turn."""
+    from sigma.types import SpecialChars
+
+    many = SpecialChars.WILDCARD_MULTI
+    forms = [part for number, part in enumerate(parts) if part is not many or number == 0 or parts[number - 1] is not many]
+    if field is None:
+        forms = [*([] if forms[:1] == [many] else [many]), *forms, *([] if forms[-1:] == [many] else [many])]
+    elif forms == [many]:
+        return Present(field)
+    elif all(isinstance(part, str) for part in forms):
+        text = "".join(forms)
+        return Is(field, frozenset({text if cased else text.lower()}), cased)
+    pattern = "".join(
+        re.sub(r"([\\*?])", r"\\\1", part if cased else fold(part)) if isinstance(part, str) else ("*" if part is many else "?")
+        for part in forms
+    )
+    return Like(field, pattern, cased)
+
+
+def _with_condition(value: Any, way: Way, selections: Mapping[str, Condition | None], report: Report) -> Detection:
+    """A condition, or a list of them of which one must hold."""
+    texts = value if isinstance(value, list) else [value]
+    ways = [(*way, number) for number in range(len(texts))] if isinstance(value, list) else [way]
+    if not texts:
+        report(way, "is an empty list")
+    conditions: list[Condition | None] = []
+    used: set[str] = set()
+    for text, at in zip(texts, ways, strict=True):
+        reader = _ConditionReader(selections, at, report)
+        conditions.append(reader.read(text))
+        used |= reader.used
+    condition = _combined(any_of, conditions) if conditions else None
+    return Detection(selections, condition, frozenset(used))
+
+
+class _ConditionReader:
+    """One condition's text, read against the selections."""
+
+    def __init__(self, selections: Mapping[str, Condition | None], way: Way, report: Report) -> None:
+        self.selections = selections
+        self.way = way
+        self.report = report
+        self.used: set[str] = set()
+
+    def read(self, text: Any) -> Condition | None:
+        """The condition; None where it is broken or names a broken selection."""
+        from sigma.conditions import SigmaCondition
+        from sigma.exceptions import SigmaError
+
+        if not isinstance(text, str) or not text.strip():
+            self.report(self.way, "must be a text like `selection and not filter`")
+            return None
+        if "|" in text:
+            self.report(self.way, "the pipe is not part of Sigma 2: say `burst` or `distinct` with `within`")
+            return None
+        if len(text) > MAX_CONDITION:
+            self.report(self.way, f"is longer than {MAX_CONDITION} characters")
+            return None
+        try:
+            return self._node(SigmaCondition(text, None).parse(postprocess=False))  # type: ignore[arg-type]  # unused here
+        except RecursionError:
+            self.report(self.way, "is nested too deeply")
+        except SigmaError as exc:
+            self.report(self.way, _unreadable(text, str(exc)))
+        return None
+
+    def _node(self, node: Any) -> Condition | None:
+        from sigma import conditions as sigma
+
+        match node:
+            case sigma.ConditionIdentifier():
+                return self._named(node.identifier)
+            case sigma.ConditionSelector():
+                join = all_of if node.cond_class is sigma.ConditionAND else any_of
+                names = self._names(node)
+                return _combined(join, [self._named(name) for name in names]) if names else None
+            case sigma.ConditionAND():
+                return _combined(all_of, [self._node(part) for part in node.args])
+            case sigma.ConditionOR():
+                return _combined(any_of, [self._node(part) for part in node.args])
+            case sigma.ConditionNOT():
+                part = self._node(node.args[0])
+                return None if part is None else negate(part)
+        raise NotImplementedError(type(node).__name__)
+
+    def _named(self, name: str) -> Condition | None:
+        if name not in self.selections:
+            meant = closest(name, list(self.selections))
+            self.report(self.way, f"there is no selection {name!r}" + (f"; did you mean {meant!r}?" if meant else ""))
+            return None
+        self.used.add(name)
+        return self.selections[name]
+
+    def _names(self, node: Any) -> list[str]:
+        """The selections that `1 of`, `any of` or `all of` means; none beginning with `_` unless the pattern does."""
+        pattern = "*" if node.pattern == "them" else node.pattern
+        form = re.compile(".*".join(map(re.escape, pattern.split("*"))))
+        hidden = pattern.startswith("_")
+        names = [name for name in self.selections if form.fullmatch(name) and (hidden or not name.startswith("_"))]
+        if not names:
+            self.report(self.way, f"no selection is called like {node.pattern!r}")
+        return names
+
+
+def _unreadable(text: str, message: str) -> str:
+    found = re.search(r"\(at char (\d+)\)", message)
+    position = int(found[1]) if found else 0
+    rest = text[position:].split()
+    near = f"at {rest[0]!r}" if rest else "at its end"
+    shouted = re.search(r"\b(AND|OR|NOT)\b", text)
+    hint = f"; write {shouted[0].lower()} in lower case" if shouted else ""
+    return f"cannot be understood {near}: names joined by and, or, not, `1 of`, `all of` and brackets{hint}"
