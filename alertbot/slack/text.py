@@ -30,9 +30,9 @@ _LINE_ENDS = frozenset("\r\n\t\v\f\x1c\x1d\x1e\x85\u2028\u2029")
 _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters and marks that show as nothing at all, though their category does not say so."""
 _HIDDEN_CATEGORIES = frozenset(("Cc", "Cf", "Co", "Cn"))
-_SCRIPTS = frozenset(
-    "LATIN CYRILLIC GREEK COPTIC ARMENIAN CHEROKEE GEORGIAN HEBREW ARABIC LISU OLD GOTHIC DESERET OSAGE VAI CANADIAN "
-    "FULLWIDTH MATHEMATICAL DOUBLE-STRUCK SCRIPT BLACK-LETTER".split()
+_SCRIPTS = (
+    " LATIN CYRILLIC GREEK COPTIC ARMENIAN CHEROKEE GEORGIAN HEBREW ARABIC LISU OLD GOTHIC DESERET OSAGE VAI CANADIAN "
+    "FULLWIDTH MATHEMATICAL DOUBLE-STRUCK SCRIPT BLACK-LETTER "
 )
 """Scripts whose letters can pass for those of another; Chinese, Japanese and Korean mix with Latin in ordinary names."""
 
@@ -203,7 +203,7 @@ def _script(char: str) -> str | None:
     if not char.isalpha():
         return None
     first = unicodedata.name(char, "").partition(" ")[0]
-    return first if first in _SCRIPTS else None
+    return first if f" {first} " in _SCRIPTS else None
 
 
 def graphemes(text: str) -> Iterator[str]:
