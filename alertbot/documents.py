@@ -182,6 +182,9 @@ def _likely(errors: Sequence[ErrorDetails], document: Document, top: Way) -> Ite
     """Of a union, the errors of the alternatives whose shape the value has; where it has none, one error with all shapes."""
     unions: dict[tuple[str | int, ...], dict[str | int, list[ErrorDetails]]] = {}
     for error in errors:
+        # pydantic counts only the items that are right: then a list is not too short, its items are wrong.
+        if error["type"] == "too_short" and any(_inside(other, error) for other in errors):
+            continue
         split = _tag_at(error, document, top)
         if split is None:
             yield error
@@ -194,6 +197,10 @@ def _likely(errors: Sequence[ErrorDetails], document: Document, top: Way) -> Ite
                 yield from branch
         else:
             yield _all_shapes([error for branch in branches.values() for error in branch])
+
+
+def _inside(inner: ErrorDetails, outer: ErrorDetails) -> bool:
+    return len(inner["loc"]) > len(outer["loc"]) and inner["loc"][: len(outer["loc"])] == outer["loc"]
 
 
 def _tag_at(error: ErrorDetails, document: Document, top: Way) -> int | None:

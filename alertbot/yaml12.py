@@ -276,6 +276,7 @@ _HINTS: Sequence[tuple[str, str]] = (
         "mapping values are not allowed",
         "a text that holds `: ` needs quotes around it, and keys of one level the same indent",
     ),
+    ("expected node content", "a value or a closing bracket is missing here"),
     ("could not find expected ':'", "a key needs `: ` after it"),
     ("did not find expected key", "check the indent, and the quotes of this line and the one before"),
     ("did not find expected '-' indicator", "check the indent of this line"),
