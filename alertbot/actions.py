@@ -1,7 +1,7 @@
 """What a login action means: the portal's number or its name → event name, outcome, method, reason.
 
-The table is the server's `MessageAction`, login part. It decides by the number alone, for the text of an action is in the portal's
-language. What it does not know keeps its number and means nothing.
+The table is the server's `MessageAction`, login part. It decides by the number alone, for the text of an action is in the
+portal's language. What it does not know keeps its number and means nothing.
 """
 
 from __future__ import annotations
@@ -78,5 +78,5 @@ def action_of(number: int) -> Action:
 
 
 def action_named(name: str) -> Action | None:
-    """The action of a name such as `LoginSuccess`, in any letter case; the server's misspelling and the right one both count."""
+    """The action of a name such as `LoginSuccess`, in any letter case; the one that the server misspells has both spellings."""
     return _BY_NAME_AND_ALIAS.get(name.strip().lower())

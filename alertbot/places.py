@@ -1,7 +1,8 @@
 """Station 3, where: an event's country, city and address → country code, network, and whether the address is one at all.
 
-In comes an event as the portal wrote it, out goes the same event with what its place means. Pure. Nothing in `ip`, `country` and
-`city` can be trusted, for whoever logs in can choose the address; so anything may stand there, and what makes no sense is absent.
+In comes an event as the portal wrote it, out goes the same event with what its place means. Pure. Nothing in `ip`, `country`
+and `city` can be trusted, for whoever logs in can choose the address; so anything may stand there, and what makes no sense is
+absent.
 """
 
 from __future__ import annotations
