@@ -1,0 +1,35 @@
+"""`alertbot schema`: what editors need to check and complete the files that people write."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from alertbot.cli.options import Config
+
+
+class Kind(StrEnum):
+    """A kind of file."""
+
+    CONFIG = "config"
+
+
+def schema(
+    kind: Annotated[Kind, typer.Argument(help="Which file.", show_default=True)] = Kind.CONFIG,
+    config: Config = None,  # noqa: ARG001 - every command takes it
+) -> None:
+    """Print the JSON Schema of a kind of file, for editors.
+
+    \b
+    Examples:
+      alertbot schema config > alertbot.schema.json
+    """
+    import json
+
+    from alertbot.cli.terminal import say
+    from alertbot.config import configuration_schema
+
+    schemas = {Kind.CONFIG: configuration_schema}
+    say(json.dumps(schemas[kind](), indent=2, ensure_ascii=False))
