@@ -1,0 +1,125 @@
+"""Incidents in the store, and their log that only grows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Select, func, insert, select
+
+from alertbot.finding import Key
+from alertbot.incidents import Incident, LogEntry, Phase, Work
+from alertbot.store.database import Database, chunks
+from alertbot.store.records import encode
+from alertbot.store.tables import incident_log, incidents
+
+_decoder = msgspec.json.Decoder(Incident)
+_log_decoder = msgspec.json.Decoder(LogEntry)
+
+
+class Incidents(Database):
+    """Reading incidents."""
+
+    def incident(self, id_: str) -> Incident | None:
+        """One incident."""
+        return next(iter(self.incidents_by_id([id_])), None)
+
+    def incidents_by_id(self, ids: Iterable[str]) -> list[Incident]:
+        """The incidents of these ids; unknown ones are left out."""
+        return self._each(select(incidents.c.body).where(incidents.c.id.in_(some)) for some in chunks(list(ids)))
+
+    def incidents(self, *, portal: str | None = None, phase: Phase | None = None, work: Work | None = None) -> list[Incident]:
+        """Incidents in the order in which they opened."""
+        chosen = select(incidents.c.body)
+        for column, value in ((incidents.c.portal, portal), (incidents.c.phase, phase), (incidents.c.work, work)):
+            if value is not None:
+                chosen = chosen.where(column == value)
+        return self._each([chosen.order_by(incidents.c.at_us, incidents.c.id)])
+
+    def open_incidents(self, portal: str, rule: str, keys: Iterable[Key]) -> list[Incident]:
+        """The incidents of a rule and these keys that go on. Keys are equal in any case of letters."""
+        return self._each(
+            select(incidents.c.body)
+            .where(incidents.c.phase == "going_on")
+            .where(incidents.c.portal == portal, incidents.c.rule == rule, incidents.c.key.in_(some))
+            .order_by(incidents.c.at_us, incidents.c.id)
+            for some in chunks([key_text(key) for key in keys])
+        )
+
+    def latest_incidents(self, portal: str, rule: str, keys: Iterable[Key]) -> list[Incident]:
+        """The last incident of a rule and each of these keys, going on or over. Keys are equal in any case of letters."""
+        place = func.row_number().over(partition_by=incidents.c.key, order_by=(incidents.c.at_us.desc(), incidents.c.id.desc()))
+        found: list[Incident] = []
+        for some in chunks([key_text(key) for key in keys]):
+            ranked = (
+                select(incidents.c.body, place.label("place"))
+                .where(incidents.c.portal == portal, incidents.c.rule == rule, incidents.c.key.in_(some))
+                .subquery()
+            )
+            found += self._each([select(ranked.c.body).where(ranked.c.place == 1)])
+        return found
+
+    def due_incidents(self, portal: str, until_us: int) -> list[Incident]:
+        """The incidents that go on and whose quiet time has ended by a moment, the first to end first."""
+        chosen = select(incidents.c.body).where(
+            incidents.c.phase == "going_on", incidents.c.over_at_us <= until_us, incidents.c.portal == portal
+        )
+        return self._each([chosen.order_by(incidents.c.over_at_us, incidents.c.id)])
+
+    def incident_log(self, incident: str) -> list[LogEntry]:
+        """Every step of an incident, in the order in which they were taken."""
+        chosen = select(incident_log.c.body).where(incident_log.c.incident == incident).order_by(incident_log.c.seq)
+        with self._read() as connection:
+            return [_log_decoder.decode(body) for body in connection.execute(chosen).scalars()]
+
+    def _each(self, selects: Iterable[Select[Any]]) -> list[Incident]:
+        with self._read() as connection:
+            return list(_decoded(connection, selects))
+
+    def _put_incidents(self, connection: Connection, changed: Sequence[Incident]) -> None:
+        rows = [
+            {
+                "id": incident.id,
+                "portal": incident.portal,
+                "rule": incident.rule,
+                "version": incident.version,
+                "key": key_text(incident.key),
+                "phase": incident.phase,
+                "work": incident.work,
+                "level": incident.level,
+                "first_us": incident.first_us,
+                "at_us": incident.at_us,
+                "last_us": incident.last_us,
+                "count": incident.count,
+                "over_at_us": incident.over_at_us,
+                "body": encode(incident),
+            }
+            for incident in changed
+        ]
+        self._put(connection, incidents, rows)
+
+    def _log(self, connection: Connection, entries: Sequence[LogEntry]) -> None:
+        rows = [
+            {
+                "incident": entry.incident,
+                "at_us": entry.at_us,
+                "who": entry.who,
+                "reason": str(entry.reason),
+                "body": encode(entry),
+            }
+            for entry in entries
+        ]
+        if rows:
+            connection.execute(insert(incident_log), rows)
+
+
+def key_text(key: Key) -> str:
+    """A key as one text to search by: keys compare ignoring case."""
+    return encode([value.casefold() for value in key]).decode()
+
+
+def _decoded(connection: Connection, selects: Iterable[Select[Any]]) -> Iterator[Incident]:
+    for chosen in selects:
+        for body in connection.execute(chosen).scalars():
+            yield _decoder.decode(body)

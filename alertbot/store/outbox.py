@@ -1,0 +1,134 @@
+"""The outbox in the store: what is due, what was claimed, what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, update
+
+from alertbot.moments import span_us
+from alertbot.outbox import LONGEST_WAIT, Due, Message, OutboxEntry, Place, State, claimed
+from alertbot.store.database import Database, chunks
+from alertbot.store.records import encode
+from alertbot.store.tables import outbox
+
+_decoder = msgspec.json.Decoder(Message)
+_names = [name for name in OutboxEntry.__struct_fields__ if name != "message"]
+_columns = [*(outbox.c[name] for name in _names), outbox.c.body]
+_over: tuple[State, ...] = ("sent", "refused")
+_first = outbox.alias("first")
+"""The entry whose message another one refers to."""
+
+
+class Outbox(Database):
+    """Reading the outbox and moving its entries on."""
+
+    def claim(self, now_us: int, *, busy: Collection[str] = (), limit: int = 100) -> list[Due]:
+        """Take the most urgent due entry of each channel that is not busy, and commit that they are being sent."""
+        with self._read() as connection:
+            candidates = [_due(row) for row in connection.execute(_sendable(now_us, busy, limit))]
+        if not candidates:
+            return []
+        taken: list[Due] = []
+        with self._write() as connection:
+            for candidate in candidates:
+                entry = claimed(candidate.entry, now_us)
+                mine = (
+                    update(outbox)
+                    .where(outbox.c.id == entry.id, outbox.c.state == "waiting")
+                    .values(state=entry.state, claimed_us=entry.claimed_us)
+                )
+                if connection.execute(mine).rowcount == 1:
+                    taken.append(Due(entry, candidate.target))
+        return taken
+
+    def lookups(self, now_us: int, *, busy: Collection[str] = (), limit: int = 10) -> list[Due]:
+        """The entries whose outcome is unknown and that are to be looked up now, except those in work."""
+        chosen = _with_target().where(outbox.c.state == "unknown", _is_due(now_us), outbox.c.id.not_in(list(busy)))
+        with self._read() as connection:
+            rows = connection.execute(chosen.order_by(outbox.c.not_before_us, outbox.c.seq).limit(limit))
+            return [_due(row) for row in rows]
+
+    def next_due_us(self, now_us: int) -> int | None:
+        """When the next entry that waits for its time will be due."""
+        chosen = select(func.min(outbox.c.not_before_us)).where(
+            outbox.c.state.in_(("waiting", "unknown")), outbox.c.not_before_us > now_us
+        )
+        with self._read() as connection:
+            next_us: int | None = connection.scalar(chosen)
+            return next_us
+
+    def settle(self, entries: Sequence[OutboxEntry]) -> None:
+        """Write down how the delivery of these entries stands now."""
+        with self._write() as connection:
+            for entry in entries:
+                row = _row(entry)
+                del row["body"]
+                connection.execute(update(outbox).where(outbox.c.id == entry.id).values(row))
+
+    def entries(
+        self, *, state: State | None = None, incident: str | None = None, ids: Iterable[str] | None = None
+    ) -> list[OutboxEntry]:
+        """Entries in the order in which they were written."""
+        chosen = select(*_columns)
+        if state is not None:
+            chosen = chosen.where(outbox.c.state == state)
+        if incident is not None:
+            chosen = chosen.where(outbox.c.incident == incident)
+        selects = [chosen] if ids is None else [chosen.where(outbox.c.id.in_(some)) for some in chunks(list(ids))]
+        with self._read() as connection:
+            return [_entry(row) for one in selects for row in connection.execute(one.order_by(outbox.c.seq))]
+
+    def _enqueue(self, connection: Connection, new: Sequence[OutboxEntry]) -> None:
+        self._add(connection, outbox, [_row(entry) for entry in new])
+
+
+def _is_due(now_us: int) -> ColumnElement[bool]:
+    too_far_us = now_us + span_us(LONGEST_WAIT)  # the clock was set back, see outbox.due
+    return or_(outbox.c.not_before_us <= now_us, outbox.c.not_before_us > too_far_us)
+
+
+def _with_target() -> Select[Any]:
+    refers_to = func.coalesce(outbox.c.update_of, outbox.c.thread_of)
+    return select(*_columns, _first.c.slack_channel.label("to_channel"), _first.c.slack_ts.label("to_ts")).select_from(
+        outbox.outerjoin(_first, _first.c.id == refers_to)
+    )
+
+
+def _sendable(now_us: int, busy: Collection[str], limit: int) -> Select[Any]:
+    """The first of each channel: what it refers to stands, and updates of one message come in their order."""
+    earlier = outbox.alias("earlier")
+    overtakes = (
+        select(earlier.c.seq)
+        .where(earlier.c.update_of == outbox.c.update_of, earlier.c.seq < outbox.c.seq)
+        .where(earlier.c.state.not_in(_over))
+        .exists()
+    )
+    turn = func.row_number().over(partition_by=outbox.c.channel, order_by=(outbox.c.priority, outbox.c.seq))
+    ready = and_(
+        outbox.c.state == "waiting",
+        _is_due(now_us),
+        outbox.c.channel.not_in(list(busy)),
+        or_(_first.c.id.is_(None), _first.c.state.in_(_over)),
+        or_(outbox.c.update_of.is_(None), ~overtakes),
+    )
+    ranked = _with_target().add_columns(turn.label("turn"), outbox.c.seq.label("seq")).where(ready).subquery()
+    return select(ranked).where(ranked.c.turn == 1).order_by(ranked.c.priority, ranked.c.seq).limit(limit)
+
+
+def _row(entry: OutboxEntry) -> dict[str, object]:
+    row = msgspec.structs.asdict(entry)
+    row["body"] = encode(row.pop("message"))
+    return row
+
+
+def _entry(row: Row[Any]) -> OutboxEntry:
+    fields = {name: getattr(row, name) for name in _names}
+    return OutboxEntry(message=_decoder.decode(row.body), **fields)
+
+
+def _due(row: Row[Any]) -> Due:
+    stands = row.to_channel and row.to_ts
+    return Due(_entry(row), Place(row.to_channel, row.to_ts) if stands else None)

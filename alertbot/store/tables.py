@@ -1,0 +1,221 @@
+"""The tables, one schema for SQLite and PostgreSQL.
+
+Bodies are msgspec's JSON of the whole thing; the columns beside them are what is searched, sorted or counted by. Moments are
+microseconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.engine import Dialect
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_LONGEST = 300
+
+
+def _broken(match: re.Match[str]) -> str:
+    return f"\x01{ord(match[0]):04x}"
+
+
+def searchable(text: str | None) -> str | None:
+    """Hostile text as a column to search by: what PostgreSQL refuses (NUL, lone surrogates) becomes its code point, and what
+    no index takes is cut to its beginning and a digest. Different texts stay different. Never shown: bodies hold the truth.
+    """
+    if text is None:
+        return None
+    text = _UNSTORABLE.sub(_broken, text)
+    if len(text) > _LONGEST:
+        digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        text = f"{text[:100]}\x01{digest}"
+    return text
+
+
+class Searched(TypeDecorator[str]):
+    """Text that somebody outside may have typed, in a column to search by."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return searchable(value)
+
+
+class Shown(TypeDecorator[str]):
+    """Text to be read by people: what PostgreSQL refuses becomes the sign for a broken character."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else _UNSTORABLE.sub("\ufffd", value)
+
+
+_Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in an INTEGER column
+
+metadata = MetaData()
+
+
+def _required(name: str, kind: Any, **options: Any) -> Column[Any]:
+    return Column(name, kind, nullable=False, **options)
+
+
+portals = Table(
+    "portals",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _required("owner", Integer),
+    _required("fence", Integer),
+    Column("watching_since_us", BigInteger),
+    Column("rebuild_from_us", BigInteger),
+    Column("evaluated_to_us", BigInteger),
+    Column("kept_from_us", BigInteger),
+    Column("last_poll_us", BigInteger),
+    Column("plan", Shown),
+)
+
+coverage = Table(
+    "coverage",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("feed", Text, primary_key=True),
+    Column("start_us", BigInteger, primary_key=True),
+    _required("end_us", BigInteger),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("feed", Text, primary_key=True),
+    Column("id", BigInteger, primary_key=True),
+    _required("at_us", BigInteger),
+    Column("account", Searched),
+    Column("ip", Searched),
+    _required("body", LargeBinary),
+    Index("events_in_order", "portal", "at_us", "feed", "id"),
+    Index("events_of_account", "portal", "account", "at_us"),
+)
+
+rule_versions = Table(
+    "rule_versions",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    _required("since_us", BigInteger),
+    _required("title", Shown),
+    _required("level", Text),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _required("portal", Text),
+    _required("rule", Text),
+    _required("version", Text),
+    _required("at_us", BigInteger),
+    _required("last_us", BigInteger),
+    _required("body", LargeBinary),
+    _required("history", Boolean),
+    Column("incident", Text),
+    Column("gone", Shown),
+    Index("findings_by_firing", "portal", "at_us"),
+    Index("findings_by_touch", "portal", "last_us"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _required("portal", Text),
+    _required("rule", Text),
+    _required("version", Text),
+    _required("key", Searched),
+    _required("phase", Text),
+    _required("work", Text),
+    _required("level", Text),
+    _required("first_us", BigInteger),
+    _required("at_us", BigInteger),
+    _required("last_us", BigInteger),
+    _required("count", BigInteger),
+    _required("over_at_us", BigInteger),
+    _required("body", LargeBinary),
+    Index("incidents_of_key", "portal", "rule", "key"),
+    Index("incidents_by_deadline", "phase", "over_at_us"),
+)
+
+incident_log = Table(
+    "incident_log",
+    metadata,
+    Column("seq", _Serial, primary_key=True, autoincrement=True),
+    _required("incident", Text),
+    _required("at_us", BigInteger),
+    _required("who", Shown),
+    _required("reason", Text),
+    _required("body", LargeBinary),
+    Index("incident_log_of_incident", "incident", "seq"),
+    sqlite_autoincrement=True,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("seq", _Serial, primary_key=True, autoincrement=True),
+    _required("id", Text, unique=True),
+    _required("created_us", BigInteger),
+    Column("portal", Text),
+    Column("incident", Text),
+    _required("kind", Text),
+    _required("channel", Text),
+    Column("thread_of", Text),
+    Column("update_of", Text),
+    _required("priority", Integer),
+    _required("body", LargeBinary),
+    _required("state", Text),
+    _required("attempts", Integer),
+    _required("not_before_us", BigInteger),
+    Column("claimed_us", BigInteger),
+    Column("look_until_us", BigInteger),
+    Column("settled_us", BigInteger),
+    Column("slack_channel", Text),
+    Column("slack_ts", Text),
+    Column("error", Shown),
+    _required("plain", Boolean),
+    _required("repeat", Boolean),
+    Column("meant_for", Text),
+    Index("outbox_queue", "state", "channel", "priority", "seq"),
+    Index("outbox_of_incident", "incident"),
+    Index("outbox_of_message", "update_of"),
+    sqlite_autoincrement=True,
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("portal", Text, primary_key=True),
+    Column("id", Searched, primary_key=True),
+    _required("body", LargeBinary),
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _required("value", Shown),
+)
