@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
-from alertbot.event import GUEST_ID
+from alertbot.actions import action_of
 from alertbot.moments import from_us
 from alertbot.sandbox.ledger import Row
 
@@ -25,6 +25,8 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     dates: Literal["text", "object"] = "text"
     """A string with an offset, or `{"utcTime", "timeZoneOffset"}`."""
     ip_field: Literal["ip", "iP"] = "ip"
+    actions: Literal["number", "name"] = "number"
+    """`actionId` as a number, or as the server's name of it."""
     repeated_hour: Literal["right", "off"] = "right"
     """`off`: in the hour that repeats when summer time ends, the conversion takes the first pass for the second."""
 
@@ -53,7 +55,8 @@ def row_json(row: Row, zone: tzinfo, dialect: Dialect) -> dict[str, Any]:
     if dialect.ip_field != "ip" and "ip" in fields:
         fields[dialect.ip_field] = fields.pop("ip")
     date = date_json(row.at_us, zone, dialect)
-    return {"id": row.id, "date": date, "userId": row.user_id or GUEST_ID, "actionId": row.action_id, **fields}
+    action = action_of(row.action_id).event if dialect.actions == "name" else None
+    return {"id": row.id, "date": date, "userId": row.user_id, "actionId": action or row.action_id, **fields}
 
 
 def _encoded(body: dict[str, Any]) -> bytes:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from alertbot.actions import action_named
 from alertbot.errors import EventsFileError
 from alertbot.event import GUEST_ID, Feed
 from alertbot.moments import to_us
@@ -79,7 +80,7 @@ def parse_row(raw: object, feed: Feed = "login", *, appears: datetime | None = N
         id=_whole(raw, "id"),
         at_us=at_us,
         appears_us=to_us(appears) if appears is not None else at_us,
-        action_id=_whole(raw, "actionId"),
+        action_id=_action(raw),
         user_id=str(raw.get("userId") or GUEST_ID),
         feed=feed,
         fields=_columns(raw),
@@ -89,8 +90,8 @@ def parse_row(raw: object, feed: Feed = "login", *, appears: datetime | None = N
 def complete(raw: Mapping[str, Any], members: Mapping[str, Member], next_id: int, now: datetime) -> dict[str, Any]:
     """A row by hand with all that the portal fills in itself. `members` are by e-mail in lower case."""
     row = {"id": next_id, "date": now.isoformat(), "actionId": 1029, **raw}
-    action_id = row["actionId"]
-    row.setdefault("action", action_text(action_id) if isinstance(action_id, int) else None)
+    action_id = row["actionId"] = _action(row)
+    row.setdefault("action", action_text(action_id))
     if "userId" in row:
         return row
     typed = row.get("login")
@@ -133,6 +134,12 @@ def _columns(raw: Mapping[str, Any]) -> dict[str, str]:
     if "ip" in texts:
         texts["ip"] = cut_address(texts["ip"])
     return texts
+
+
+def _action(raw: Mapping[str, Any]) -> int:
+    name = raw["actionId"]
+    action = action_named(name) if isinstance(name, str) else None
+    return action.id if action is not None else _whole(raw, "actionId")
 
 
 def _whole(raw: Mapping[str, Any], name: str) -> int:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from alertbot.actions import ACTIONS
+
 
 class Action(IntEnum):
     """The login actions that the sandbox plays."""
@@ -25,9 +27,7 @@ class Action(IntEnum):
     SUCCESS_PASSWORD = 1029
 
 
-FAILURES = frozenset(
-    {1002, 1003, 1004, 1005, 1008, 1009, 1013, 1014, 1018, 1020, 1022, 1023, 1025, 1026},
-)
+FAILURES = frozenset(action.id for action in ACTIONS.values() if action.outcome == "failure")
 
 _TEXTS = {
     1002: "Login Fail. Invalid login or password",

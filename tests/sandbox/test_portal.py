@@ -94,6 +94,14 @@ async def test_an_older_version_spells_the_address_its_own_way() -> None:
     assert "ip" not in row
 
 
+async def test_some_clients_see_the_actions_name() -> None:
+    sandbox = portal(settings=Settings(dialect=Dialect(actions="name")))
+    sandbox.add({"login": "anna@example.com", "actionId": "LoginFailBruteForce"})
+    async with client_of(sandbox) as client:
+        [row] = await rows_of(client)
+    assert (row["actionId"], row["action"]) == ("LoginFailBruteForce", "Login Fail. Too many attempts")
+
+
 async def test_the_date_header_is_the_sandboxs_time_in_whole_seconds() -> None:
     sandbox = portal(settings=Settings(skew_s=61.9))
     async with client_of(sandbox) as client:
