@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from alertbot.errors import Mistake
 from alertbot.event import Event, Feed
 
 Level = Literal["informational", "low", "medium", "high", "critical"]
@@ -219,3 +220,11 @@ class Rule:
     exemptions: tuple[Exemption, ...] = ()
     raises: tuple[Raise, ...] = ()
     tests: tuple[InlineTest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleBook:
+    """All rules that were loaded together, and what is odd about them without being wrong."""
+
+    rules: tuple[Rule, ...]
+    warnings: tuple[Mistake, ...] = ()

@@ -1,0 +1,178 @@
+"""`alertbot check` and `alertbot test`: are the rules right, and do they find what their authors say?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alertbot.cli.options import Config, Format, FormatOption
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from alertbot.errors import Mistake
+    from alertbot.rules.inline import TestResult
+    from alertbot.rules.model import Rule
+
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="PATH",
+        help="Rule files and folders. Left out: those of the configuration, else ./rules, else the rules that ship.",
+        show_default=False,
+    ),
+]
+
+
+def check(paths: Paths = None, report: FormatOption = Format.TABLE, config: Config = None) -> None:
+    """Check rules and configuration; name each mistake's place.
+
+    With PATH only these rules are checked, and no configuration is needed. Each mistake is a line
+    path:line:col: message, and the exit code is 1; warnings alone are no mistake.
+
+    \b
+    Examples:
+      alertbot check
+      alertbot check rules/
+      alertbot check --config /etc/alertbot/alertbot.yaml
+    """
+    from alertbot.errors import Mistakes
+    from alertbot.rules.load import load_rules
+
+    said: list[Mistake] = []
+    rules: Sequence[Rule] = ()
+    try:
+        chosen, said = _chosen(paths, config)
+        book = load_rules(chosen)
+        rules = book.rules
+        said += book.warnings
+    except Mistakes as exc:
+        said += exc.mistakes
+    _tell(said, rules, report)
+    if any(not mistake.warning for mistake in said):
+        raise typer.Exit(1)
+
+
+def test(  # it is a command, not one of pytest's
+    paths: Paths = None,  # noqa: PT028
+    report: FormatOption = Format.TABLE,  # noqa: PT028
+    config: Config = None,  # noqa: PT028
+) -> None:
+    """Run the tests that stand in rule files.
+
+    Each test plays its events through the same engine that watches the portals, and compares what the rule finds
+    with the alerts that it expects. The exit code is 1 if a test fails.
+
+    \b
+    Examples:
+      alertbot test
+      alertbot test rules/password-guessing.yml
+      alertbot test rules/ --format json
+    """
+    from alertbot.rules.inline import run_tests
+    from alertbot.rules.load import load_rules
+
+    chosen, _ = _chosen(paths, config)
+    rules = load_rules(chosen).rules
+    results = run_tests(rules)
+    if report is Format.JSON:
+        _as_json([_result(result) for result in results])
+    else:
+        _as_lines(rules, results)
+    if not all(result.passed for result in results):
+        raise typer.Exit(1)
+
+
+test.__test__ = False  # type: ignore[attr-defined]  # pytest takes it for one of its own
+
+
+def _chosen(paths: Sequence[Path] | None, config: Path | None) -> tuple[list[Path], list[Mistake]]:
+    """The rule files and folders to look at, and the warnings about the configuration that names them."""
+    import os
+
+    from alertbot.config import SEARCH, load
+    from alertbot.rules.load import shipped_rules
+
+    if paths and config is None:
+        return list(paths), []
+    if config is not None or "DOCSPACE_URL" in os.environ or any(file.is_file() for file in SEARCH):
+        settings = load(config, os.environ)
+        return [_near(path) for path in paths or settings.rules], list(settings.warnings)
+    return [Path("rules") if Path("rules").is_dir() else shipped_rules()], []
+
+
+def _near(path: Path) -> Path:
+    """The path as it is seen from the working directory."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_absolute() and path.is_relative_to(here) else path
+
+
+def _tell(said: Sequence[Mistake], rules: Sequence[Rule], report: Format) -> None:
+    from dataclasses import asdict
+
+    from alertbot.cli.terminal import say
+
+    if report is Format.JSON:
+        _as_json([asdict(mistake) for mistake in said])
+        return
+    for mistake in said:
+        say(str(mistake))
+    wrong = sum(not mistake.warning for mistake in said)
+    warnings = len(said) - wrong
+    if wrong:
+        say(_count(wrong, "mistake") + (f", {_count(warnings, 'warning')}" if warnings else ""))
+        return
+    tests = sum(len(rule.tests) for rule in rules)
+    untested = sum(not rule.tests for rule in rules)
+    hints = [_count(warnings, "warning")] if warnings else []
+    hints += [f"{_count(untested, 'rule')} without tests"] if untested else []
+    say(f"{_count(len(rules), 'rule')}, {_count(tests, 'test')}: fine" + (f" ({', '.join(hints)})" if hints else ""))
+
+
+def _as_lines(rules: Sequence[Rule], results: Sequence[TestResult]) -> None:
+    from alertbot.cli.terminal import out
+
+    console = out()
+    for rule in rules:
+        console.print(rule.name, style="bold")
+        own = [result for result in results if result.rule == rule.name]
+        if not own:
+            console.print("  no tests", style="dim")
+        for result in own:
+            console.print(f"  {'✓' if result.passed else '✗'} {result.it}", style="green" if result.passed else "red")
+            if not result.passed:
+                console.print(f"      {result.path}:{result.line}")
+            for line in result.missing:
+                console.print(f"      expected, did not come:  {line}")
+            for line in result.unexpected:
+                console.print(f"      came, not expected:      {line}")
+    failed = sum(not result.passed for result in results)
+    console.print(
+        f"{_count(len(results), 'test')} of {_count(len(rules), 'rule')}: " + (f"{failed} failed" if failed else "all passed")
+    )
+
+
+def _result(result: TestResult) -> dict[str, object]:
+    return {
+        "rule": result.rule,
+        "it": result.it,
+        "passed": result.passed,
+        "path": result.path,
+        "line": result.line,
+        "missing": list(result.missing),
+        "unexpected": list(result.unexpected),
+    }
+
+
+def _as_json(value: object) -> None:
+    import json
+
+    from alertbot.cli.terminal import say
+
+    say(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,265 @@
+"""A rule file's document as a pydantic model: which keys there are, and what may stand there.
+
+In comes a mapping read from YAML; out goes a `RuleDocument`. `detection` and the other selections stay raw here: `rules.sigma`
+reads them, and `rules.build` puts all together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from alertbot.rules.model import Absence, Burst, Calendar, Distinct, Dormant, FirstSeen, Level, Spike, Travel
+from alertbot.rules.values import (
+    MAX_COUNT,
+    AtLeastTwo,
+    Day,
+    DetectionValue,
+    KeyFields,
+    Learn,
+    RuleName,
+    SelectionValue,
+    Span,
+    Text,
+    Texts,
+    Uuid,
+    Windows,
+    Zone,
+)
+
+LATER = frozenset(
+    {"travel", "spike", "dormant", "absence", "hours.calendar", "hours.learn"}
+    | {"except", "raise", "group", "inhibits", "route", "correlation", "filter", "expand"}
+)
+"""Keys of the language (and the modifier `expand`) that this version refuses by name."""
+
+PATTERNS = ("burst", "distinct", "sequence", "first_seen", "hours", "travel", "spike", "dormant", "absence")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+
+
+class BurstDocument(_Model):
+    """At least `count` matches of a key within the window."""
+
+    count: AtLeastTwo
+    within: Span
+
+    def pattern(self) -> Burst:
+        """As the engine takes it."""
+        return Burst(self.count, self.within)
+
+
+class DistinctDocument(_Model):
+    """At least `count` different values of `of` within the window."""
+
+    of: KeyFields
+    count: AtLeastTwo
+    within: Span
+
+    def pattern(self) -> Distinct:
+        """As the engine takes it."""
+        return Distinct(tuple(self.of), self.count, self.within)
+
+
+class StepDocument(_Model):
+    """One step: a selection of the detection, or `rule:NAME` for another rule's firings."""
+
+    match: str
+    count: Annotated[int, Field(ge=1, le=MAX_COUNT)] = 1
+
+
+class SequenceDocument(_Model):
+    """The steps in order within the window."""
+
+    within: Span
+    steps: Annotated[list[StepDocument], Field(min_length=2, max_length=32)]
+
+
+class FirstSeenDocument(_Model):
+    """A value that was not seen for its key in the `memory` before."""
+
+    of: KeyFields | None = None
+    each: Annotated[list[KeyFields], Field(min_length=1)] | None = None
+    memory: Span = timedelta(days=90)
+    learn: Learn = timedelta(days=7)
+
+    @model_validator(mode="after")
+    def _of_or_each(self) -> FirstSeenDocument:
+        if (self.of is None) == (self.each is None):
+            raise ValueError("needs `of` (one value) or `each` (several, all of them new), and not both")
+        return self
+
+    def pattern(self) -> FirstSeen:
+        """As the engine takes it."""
+        each = self.each or [self.of or []]
+        return FirstSeen(tuple(tuple(fields) for fields in each), self.memory, self.learn)
+
+
+class HoursDocument(_Model):
+    """A match outside the given hours, or at an hour that is unusual for its key."""
+
+    outside: Windows | None = None
+    zone: Zone | None = None
+    calendar: str | None = None
+    learn: Span | None = None
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> HoursDocument:
+        if sum(given is not None for given in (self.outside, self.calendar, self.learn)) != 1:
+            raise ValueError("needs `outside`, `calendar` or `learn`, one of them")
+        if self.calendar is not None and self.zone is not None:
+            raise ValueError("takes its zone from the calendar")
+        return self
+
+
+class TravelDocument(_Model):
+    """A match that cannot have been reached from its key's last place."""
+
+    faster_than: Annotated[float, Field(gt=0)] = 900.0
+    farther_than: Annotated[float, Field(ge=0)] = 500.0
+    familiar: Span | None = None
+
+    def pattern(self) -> Travel:
+        """As the engine takes it."""
+        return Travel(self.faster_than, self.farther_than, self.familiar)
+
+
+class SpikeDocument(_Model):
+    """The window holds `factor` times the usual and at least `count`."""
+
+    within: Span
+    factor: Annotated[float, Field(gt=1)]
+    count: Annotated[int, Field(ge=1, le=MAX_COUNT)]
+    usual: Span = timedelta(days=7)
+
+    def pattern(self) -> Spike:
+        """As the engine takes it."""
+        return Spike(self.within, self.factor, self.usual, self.count)
+
+
+class DormantDocument(_Model):
+    """The first match after a silence longer than `after`."""
+
+    after: Span
+    memory: Span = timedelta(days=180)
+
+    def pattern(self) -> Dormant:
+        """As the engine takes it."""
+        return Dormant(self.after, self.memory)
+
+
+class AbsenceDocument(_Model):
+    """Nothing matched for `within`; with `hours`, only these count."""
+
+    within: Span
+    hours: Windows | None = None
+
+    def pattern(self) -> Absence:
+        """As the engine takes it."""
+        return Absence(self.within, Calendar("", None, tuple(self.hours)) if self.hours else None)
+
+
+class ExceptDocument(_Model):
+    """Events that neither count nor fire."""
+
+    match: SelectionValue
+    why: Text
+    until: Day | None = None
+
+
+class RaiseDocument(_Model):
+    """The level of a finding whose firing event matches."""
+
+    match: SelectionValue
+    to: Level
+
+
+class TestDocument(_Model):
+    """One story and what the rule must find in it."""
+
+    __test__ = False
+
+    it: Text
+    events: list[dict[str, Any]]
+    alerts: list[dict[str, Any]]
+    people: list[dict[str, Any]] = []
+    zone: Zone | None = None
+
+
+class LogsourceDocument(_Model):
+    """Sigma's log source; `service: audit` is the audit feed."""
+
+    category: str | None = None
+    product: str | None = None
+    service: str | None = None
+    definition: str | None = None
+
+
+class RelatedDocument(_Model):
+    """Sigma's link to another rule."""
+
+    id: Uuid
+    type: Literal["correlation", "derived", "merged", "obsolete", "renamed", "similar"]
+
+
+class RuleDocument(_Model):
+    """One rule: Sigma's metadata and detection, a pattern, and what to tell whom."""
+
+    title: Annotated[Text, Field(min_length=1, max_length=256)]
+    id: Uuid | None = None
+    name: RuleName | None = None
+    taxonomy: Text | None = None
+    related: list[RelatedDocument] = []
+    status: Literal["stable", "test", "experimental", "deprecated", "unsupported"] | None = None
+    description: Text = ""
+    license: Text | None = None
+    references: Texts = []
+    author: Text | None = None
+    date: Day | None = None
+    modified: Day | None = None
+    tags: Texts = []
+    scope: Texts = []
+    logsource: LogsourceDocument = LogsourceDocument()
+    fields: Texts = []
+    falsepositives: Texts = []
+    level: Level = "medium"
+    detection: DetectionValue = None
+    burst: BurstDocument | None = None
+    distinct: DistinctDocument | None = None
+    sequence: SequenceDocument | None = None
+    first_seen: FirstSeenDocument | None = None
+    hours: HoursDocument | None = None
+    travel: TravelDocument | None = None
+    spike: SpikeDocument | None = None
+    dormant: DormantDocument | None = None
+    absence: AbsenceDocument | None = None
+    by: KeyFields | None = None
+    only: SelectionValue = None
+    except_: Annotated[list[ExceptDocument], Field(alias="except")] = []
+    raise_: Annotated[list[RaiseDocument], Field(alias="raise")] = []
+    quiet: Span = timedelta(hours=1)
+    group: KeyFields | None = None
+    inhibits: Texts = []
+    route: Text | None = None
+    respond: Text = ""
+    mode: Literal["live", "shadow", "off"] = "live"
+    tests: list[TestDocument] = []
+
+
+def without_later(value: dict[str, Any], refuse: Callable[[tuple[str, ...]], None]) -> dict[str, Any]:
+    """The mapping without the keys that come later, each of them refused; a pattern that has one goes altogether."""
+    kept: dict[str, Any] = {}
+    for key, inner in value.items():
+        late: list[tuple[str, ...]] = [(key,)] if key in LATER else []
+        if isinstance(inner, dict) and not late:
+            late = [(key, name) for name in inner if f"{key}.{name}" in LATER]
+        for way in late:
+            refuse(way)
+        if not late:
+            kept[key] = inner
+    return kept
