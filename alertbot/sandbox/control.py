@@ -71,6 +71,7 @@ class _Board:
             "faults": {str(number): fault for number, fault in held.faults.standing().items()},
             "ended_sessions": held.ended_sessions,
             "settings": held.settings,
+            "orders": _ORDERS,
         }
 
     def add_events(self, request: web.Request, order: Any) -> object:
@@ -139,6 +140,7 @@ class _Turn(msgspec.Struct, forbid_unknown_fields=True):
     now: str | None = None
 
 
+_ORDERS = [line.strip() for line in (__doc__ or "").splitlines() if "  /sandbox" in line or " /sandbox/" in line]
 _T = TypeVar("_T", bound=msgspec.Struct)
 _FEEDS: tuple[Feed, ...] = ("login", "audit")
 

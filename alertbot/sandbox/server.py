@@ -106,7 +106,9 @@ class Sandbox:
         return {
             "DOCSPACE_URL": self.portal.url,
             "DOCSPACE_API_KEY": self.portal.key.token,
-            "SLACK_API_URL": f"{self.slack.url}/api/",
+            "SLACK_BOT_TOKEN": self.slack.token,
+            "SLACK_CHANNEL": self.slack.channel,
+            "SLACK_API_URL": self.slack.api_url,
         }
 
 
