@@ -112,10 +112,11 @@ class OutboxEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Due(msgspec.Struct, frozen=True):
-    """An entry whose turn it is, and where the message stands that it refers to."""
+    """An entry whose turn it is, and where the message stands that it refers to. `orphan`: that one stands nowhere."""
 
     entry: OutboxEntry
     target: Place | None = None
+    orphan: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +131,10 @@ class Policy:
     longest_back_off: timedelta = timedelta(seconds=30)
     slowly: timedelta = timedelta(minutes=5)
 
-    def back_off(self, failures: int) -> timedelta:
+    def back_off(self, failures: int, longest: timedelta | None = None) -> timedelta:
         """How long to wait after so many failures in a row: doubling, with a limit."""
         doubled: int = 1 << min(max(failures - 1, 0), 20)
-        return min(self.longest_back_off, self.first_back_off * doubled)
+        return min(longest or self.longest_back_off, self.first_back_off * doubled)
 
 
 def entry_id(*parts: str) -> str:
@@ -160,9 +161,12 @@ def due(not_before_us: int, now_us: int) -> bool:
     return not_before_us <= now_us or not_before_us > now_us + span_us(LONGEST_WAIT)
 
 
-def claimed(entry: OutboxEntry, now_us: int) -> OutboxEntry:
-    """It is about to be sent: committed before the first byte leaves."""
-    return msgspec.structs.replace(entry, state="sending", claimed_us=now_us)
+def claimed(due: Due, now_us: int) -> Due:
+    """It is about to be sent: committed before the first byte leaves. What has nothing to refer to stands for itself."""
+    entry = msgspec.structs.replace(due.entry, state="sending", claimed_us=now_us)
+    if entry.refers_to is None or due.target is not None:
+        return Due(entry, due.target)
+    return Due(msgspec.structs.replace(entry, update_of=None, thread_of=None), orphan=True)
 
 
 def stands(entry: OutboxEntry, place: Place | None, now_us: int) -> OutboxEntry:
@@ -198,7 +202,7 @@ def failed(entry: OutboxEntry, error: SlackError, now_us: int, policy: Policy) -
         case SlackPayload() if not entry.plain:
             return _waits(msgspec.structs.replace(_counted(entry), plain=True), error, now_us)
         case SlackPayload():
-            return _elsewhere(_counted(entry), error, now_us, policy) or _refused(_counted(entry), error, now_us)
+            return _elsewhere(_counted(entry), error, now_us, policy) or refused(_counted(entry), str(error), now_us)
         case SlackPlace():
             return _elsewhere(_counted(entry), error, now_us, policy) or _later(_counted(entry), error, now_us, policy)
         case SlackGone() if entry.refers_to is not None:
@@ -227,9 +231,16 @@ def look_failed(entry: OutboxEntry, error: SlackError, now_us: int, policy: Poli
     may_not = isinstance(error, SlackPlace) or error.code in _MAY_NOT_LOOK
     if may_not and now_us >= (entry.look_until_us or 0):
         return _waits(msgspec.structs.replace(entry, repeat=True), error, now_us)
-    wait = error.retry_after if isinstance(error, SlackWait) else policy.back_off(entry.attempts + 1)
+    so_far = timedelta(microseconds=max(0, now_us - (entry.claimed_us or now_us)))
+    patiently = min(max(so_far, policy.first_back_off), policy.longest_back_off)
+    wait = error.retry_after if isinstance(error, SlackWait) else patiently
     not_before_us = now_us + span_us(min(wait, LONGEST_WAIT))
     return msgspec.structs.replace(entry, not_before_us=not_before_us, error=str(error))
+
+
+def refused(entry: OutboxEntry, said: str, now_us: int) -> OutboxEntry:
+    """It cannot be shown in any form or place: kept, and counted in `status`."""
+    return msgspec.structs.replace(entry, state="refused", settled_us=now_us, error=said)
 
 
 def shown(entry: OutboxEntry, *, mark_repeat: bool = True) -> Message:
@@ -291,10 +302,6 @@ def _later(entry: OutboxEntry, error: SlackError, now_us: int, policy: Policy) -
     """No channel takes it: kept, and tried again slowly where it belongs, because people can mend that."""
     home = msgspec.structs.replace(entry, channel=entry.meant_for or entry.channel, meant_for=None)
     return _waits(home, error, now_us + span_us(policy.slowly))
-
-
-def _refused(entry: OutboxEntry, error: SlackError, now_us: int) -> OutboxEntry:
-    return msgspec.structs.replace(entry, state="refused", settled_us=now_us, error=str(error))
 
 
 def _anew(entry: OutboxEntry, error: SlackError, now_us: int) -> OutboxEntry:

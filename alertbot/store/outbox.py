@@ -34,14 +34,11 @@ class Outbox(Database):
         taken: list[Due] = []
         with self._write() as connection:
             for candidate in candidates:
-                entry = claimed(candidate.entry, now_us)
-                mine = (
-                    update(outbox)
-                    .where(outbox.c.id == entry.id, outbox.c.state == "waiting")
-                    .values(state=entry.state, claimed_us=entry.claimed_us)
-                )
+                due = claimed(candidate, now_us)
+                row = _row(due.entry)
+                mine = update(outbox).where(outbox.c.id == due.entry.id, outbox.c.state == "waiting").values(row)
                 if connection.execute(mine).rowcount == 1:
-                    taken.append(Due(entry, candidate.target))
+                    taken.append(due)
         return taken
 
     def lookups(self, now_us: int, *, busy: Collection[str] = (), limit: int = 10) -> list[Due]:
@@ -64,9 +61,7 @@ class Outbox(Database):
         """Write down how the delivery of these entries stands now."""
         with self._write() as connection:
             for entry in entries:
-                row = _row(entry)
-                del row["body"]
-                connection.execute(update(outbox).where(outbox.c.id == entry.id).values(row))
+                connection.execute(update(outbox).where(outbox.c.id == entry.id).values(_row(entry)))
 
     def entries(
         self, *, state: State | None = None, incident: str | None = None, ids: Iterable[str] | None = None
