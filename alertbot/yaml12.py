@@ -141,7 +141,7 @@ class _Reader:
         top = self.stack[-1]
         assert isinstance(top.value, dict)
         if not isinstance(event, yaml.ScalarEvent):
-            raise _Refused(place, "a key must be a plain text, not a list, a mapping or an alias; put quotes around it")
+            raise _Refused(place, "a key must be a text, not a list, a mapping or an alias; put quotes around it")
         self._count(place)
         way = (*top.way, event.value)
         if event.value in top.value:
