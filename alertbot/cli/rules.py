@@ -92,11 +92,11 @@ def _chosen(paths: Sequence[Path] | None, config: Path | None) -> tuple[list[Pat
     """The rule files and folders to look at, and the warnings about the configuration that names them."""
     import os
 
+    if paths and config is None:
+        return list(paths), []
     from alertbot.config import SEARCH, load
     from alertbot.rules.load import shipped_rules
 
-    if paths and config is None:
-        return list(paths), []
     if config is not None or "DOCSPACE_URL" in os.environ or any(file.is_file() for file in SEARCH):
         settings = load(config, os.environ)
         return [_near(path) for path in paths or settings.rules], list(settings.warnings)
@@ -112,23 +112,21 @@ def _near(path: Path) -> Path:
 def _tell(said: Sequence[Mistake], rules: Sequence[Rule], report: Format) -> None:
     from dataclasses import asdict
 
-    from alertbot.cli.terminal import say
-
     if report is Format.JSON:
         _as_json([asdict(mistake) for mistake in said])
         return
     for mistake in said:
-        say(str(mistake))
+        typer.echo(str(mistake))
     wrong = sum(not mistake.warning for mistake in said)
     warnings = len(said) - wrong
     if wrong:
-        say(_count(wrong, "mistake") + (f", {_count(warnings, 'warning')}" if warnings else ""))
+        typer.echo(_count(wrong, "mistake") + (f", {_count(warnings, 'warning')}" if warnings else ""))
         return
     tests = sum(len(rule.tests) for rule in rules)
     untested = sum(not rule.tests for rule in rules)
     hints = [_count(warnings, "warning")] if warnings else []
     hints += [f"{_count(untested, 'rule')} without tests"] if untested else []
-    say(f"{_count(len(rules), 'rule')}, {_count(tests, 'test')}: fine" + (f" ({', '.join(hints)})" if hints else ""))
+    typer.echo(f"{_count(len(rules), 'rule')}, {_count(tests, 'test')}: fine" + (f" ({', '.join(hints)})" if hints else ""))
 
 
 def _as_lines(rules: Sequence[Rule], results: Sequence[TestResult]) -> None:
@@ -169,9 +167,7 @@ def _result(result: TestResult) -> dict[str, object]:
 def _as_json(value: object) -> None:
     import json
 
-    from alertbot.cli.terminal import say
-
-    say(json.dumps(value, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def _count(number: int, noun: str) -> str:

@@ -40,7 +40,7 @@ PATTERNS = ("burst", "distinct", "sequence", "first_seen", "hours", "travel", "s
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True, defer_build=True)
 
 
 class BurstDocument(_Model):
