@@ -297,6 +297,6 @@ def _bare(channel: str) -> str:
 
 def _refusal(method: str, failure: SlackApiError) -> SlackError:
     answer = failure.response
-    status = int(getattr(answer, "status_code", None) or getattr(answer, "status", 0))
+    status: int = getattr(answer, "status_code", 0) or getattr(answer, "status", 0)
     error = answers.of_body(method, status, answer.headers, getattr(answer, "data", None))
     return error or SlackUnknownOutcome(f"{method}: Slack's answer cannot be read", "broken_answer", answered=True)

@@ -15,7 +15,7 @@ from alertbot.rules.model import LEVELS, Level
 from alertbot.slack import blocks, text, words
 from alertbot.slack.blocks import Block
 
-_LISTED = 60
+_LISTED = 40
 _COLOUR = "#2f9e6e"
 
 
@@ -117,7 +117,7 @@ def _lines(found: Sequence[Found]) -> list[Block]:
 
 
 def _line(each: Found) -> str:
-    title = f"{text.inline(each.title, 150)} ({text.code(each.rule, 80)})"
+    title = f"{text.inline(each.title, 120)} ({text.code(each.rule, 80)})"
     return f"{words.SIGNS[each.level]} {each.level.upper()} · {each.count:,} × {title}"
 
 

@@ -58,10 +58,8 @@ class Story:
     @property
     def what(self) -> str:
         """`5 failures in 4 min`."""
-        counted = words.what(self.incident.count, self.evidence)
-        if self.incident.count < 2:
-            return counted
-        return f"{counted} in {words.span(self.incident.first_us, self.incident.last_us)}"
+        incident = self.incident
+        return words.what(incident.count, self.evidence, incident.first_us, incident.last_us)
 
 
 def opening(
@@ -78,8 +76,8 @@ def opening(
         blocks.header(f"{words.SIGNS[incident.level]} {story.level} · {incident.title}"),
         blocks.fields(_facts(story)),
         *_warning(story),
-        *_evidence(story),
         *_to_do(story),
+        *_evidence(story),
         _small_print(story, portal_url),
     ]
     return Message(text=_first_line(story), blocks=tuple(parts), colour=words.COLOURS[incident.level])
@@ -87,11 +85,11 @@ def opening(
 
 def notice(sentence: str, to_do: str = "", *, level: Level = "medium") -> Message:
     """Something about the bot itself that people should know: a plain sentence, and what to do."""
-    parts = [blocks.plain_section(sentence)]
+    parts = [blocks.plain_section(f"{words.SIGNS[level]} {sentence.strip()}")]
     if to_do.strip():
         parts.append(blocks.plain_section(to_do))
-    line = " ".join(text.inline(part, 1_400) for part in (sentence, to_do) if part.strip())
-    return Message(text=line, blocks=tuple(parts), colour=words.COLOURS[level])
+    line = " ".join(text.inline(part, 1_400) for part in (sentence.strip(), to_do.strip()) if part)
+    return Message(text=line, blocks=tuple(parts))
 
 
 def _story(incident: Incident, rule: Rule, evidence: Sequence[Event], zone: ZoneInfo) -> Story:
@@ -135,8 +133,8 @@ def _facts(story: Story) -> Iterable[tuple[str, str]]:
     further = [(name, value) for name, value in zip(incident.fields, incident.key, strict=False) if name not in _SAID]
     if further:
         yield "Same", _lines(*(f"{text.inline(name, 40)} {text.inline(value, 120)}" for name, value in further[:4]))
-    yield "First", words.reader_time(incident.first_us, story.zone)
-    yield "Last", words.reader_time(incident.last_us, story.zone)
+    own_time = f"{words.between(incident.first_us, incident.last_us, story.zone)} for {text.inline(incident.portal, 60)}"
+    yield "When", _lines(words.reader_time(incident.first_us, incident.last_us, story.zone), own_time)
 
 
 def _who(story: Story) -> str:
@@ -183,14 +181,14 @@ def _warning(story: Story) -> Iterable[Block]:
     )
     found = [f"the {label} {remark}" for label, value in values if value for remark in text.remarks(value)]
     if found:
-        yield blocks.context(f"⚠ Mind: {'; '.join(found)}.")
+        yield blocks.context(f"⚠ Careful: {'; '.join(found)}.")
 
 
 def _evidence(story: Story) -> Iterable[Block]:
     shown = story.evidence[-ROWS:]
     if len(story.evidence) < 2:
         return
-    columns = [[_time(event, story) for event in shown], [words.result(event) for event in shown]]
+    columns = [[_time(event, story) for event in shown], _results(shown)]
     places = [[words.address(event) for event in shown], [words.place(event) for event in shown]]
     columns.extend(column for column in places if len(set(column)) > 1)
     if story.others and story.firing is not None:
@@ -198,7 +196,15 @@ def _evidence(story: Story) -> Iterable[Block]:
         columns.append(["this account" if event.account == own else "another account" for event in shown])
     rest = max(story.incident.count, len(story.evidence)) - len(shown)
     rows = list(zip(*columns, strict=True))
-    yield blocks.section(blocks.table(rows, f"and {rest:,} more" if rest else ""))
+    zone = words.zone_name(words.local(shown[-1].at_us, story.zone))
+    yield blocks.section(blocks.table(rows, (f"and {rest:,} more; " if rest else "") + f"times in {zone}"))
+
+
+def _results(events: Sequence[Event]) -> list[str]:
+    """What became of each; the reason of failures only where they differ."""
+    results = [words.result(event) for event in events]
+    failures = {words.result(event) for event in events if event.outcome == "failure"}
+    return ["failed" if len(failures) == 1 and result in failures else result for result in results]
 
 
 def _time(event: Event, story: Story) -> str:
@@ -224,14 +230,13 @@ def _to_do(story: Story) -> Iterable[Block]:
 
 def _small_print(story: Story, portal_url: str | None) -> Block:
     incident = story.incident
-    times = words.between(incident.first_us, incident.last_us, story.zone)
-    parts = [f"{text.inline(incident.portal, 60)}, its time {times}"]
+    parts = []
     if portal_url:
         feed = story.firing.feed if story.firing else "login"
         page = f"{portal_url.rstrip('/')}/portal-settings/security/{_PAGES[feed]}"
         parts.append(blocks.link(page, "Audit trail" if feed == "audit" else "Login history"))
-    parts.append(f"rule {text.code(story.rule.name, 100)}, incident {text.code(incident.id, 40)}")
-    return blocks.context(" · ".join(parts))
+    parts += [f"portal {text.inline(incident.portal, 60)}", f"rule {text.inline(story.rule.name, 100)}"]
+    return blocks.context(" · ".join([*parts, f"incident {text.inline(incident.id, 40)}"]))
 
 
 def _lines(*lines: str) -> str:

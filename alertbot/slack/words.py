@@ -37,6 +37,7 @@ _REASONS = {
     "captcha": "captcha not solved",
 }
 _ROLES = {"owner": "owner", "admin": "administrator", "room_admin": "room administrator", "user": "user", "guest": "guest"}
+_NOUNS = {"failure": "failure", "success": "login", "audit": "action"}
 _FIRST_US = to_us(EPOCH.replace(year=2))
 _LAST_US = to_us(EPOCH.replace(year=9998))
 
@@ -92,26 +93,31 @@ def between(first_us: int, last_us: int, zone: ZoneInfo) -> str:
     return end if f"{first:%H:%M}" == f"{last:%H:%M}" else f"{first:%H:%M}–{end}"
 
 
-def reader_time(moment_us: int, zone: ZoneInfo) -> str:
-    """Slack's own date: each reader sees it in their zone; where it cannot be shown, in the portal's."""
-    seconds = local(moment_us, zone).timestamp()
+def reader_time(first_us: int, last_us: int, zone: ZoneInfo) -> str:
+    """When, by Slack's own dates: each reader sees them in their zone; where they cannot be shown, in the portal's."""
+    first = _reader_time(first_us, zone, "{date_short_pretty} {time_secs}")
+    if first_us // 1_000_000 == last_us // 1_000_000:
+        return first
+    near = abs(last_us - first_us) < 12 * 3_600_000_000
+    return f"{first} – {_reader_time(last_us, zone, '{time_secs}' if near else '{date_short_pretty} {time_secs}')}"
+
+
+def _reader_time(moment_us: int, zone: ZoneInfo, form: str) -> str:
+    seconds = int(local(moment_us, zone).timestamp())
     fallback = moment(moment_us, zone)
-    return f"<!date^{int(seconds)}^{{date_short_pretty}} {{time_secs}}|{fallback}>" if seconds >= 1 else fallback
+    return f"<!date^{seconds}^{form}|{fallback}>" if seconds > 0 else fallback
 
 
-def what(count: int, evidence: Sequence[Event]) -> str:
-    """`5 failures`; of mixed outcomes `9 login attempts, 8 failed`."""
+def what(count: int, evidence: Sequence[Event], first_us: int, last_us: int) -> str:
+    """`5 failures in 4 min`; of mixed outcomes `9 login attempts in 4 min, 8 failed`."""
     outcomes = Counter(event.outcome if event.feed == "login" else "audit" for event in evidence)
-    if set(outcomes) == {"failure"}:
-        return number(count, "failure")
-    if set(outcomes) == {"success"}:
-        return number(count, "login")
-    if set(outcomes) == {"audit"}:
-        return number(count, "action")
-    if set(outcomes) == {"failure", "success"}:
-        attempts = number(count, "login attempt")
-        return f"{attempts}, {outcomes['failure']:,} failed" if count == len(evidence) else attempts
-    return number(count, "event")
+    kinds = set(outcomes)
+    noun = _NOUNS.get(next(iter(kinds)) or "", "event") if len(kinds) == 1 else "event"
+    if kinds == {"failure", "success"}:
+        noun = "login attempt"
+    counted = number(count, noun) + (f" in {span(first_us, last_us)}" if count > 1 else "")
+    exact = kinds == {"failure", "success"} and count == len(evidence)
+    return f"{counted}, {outcomes['failure']:,} failed" if exact else counted
 
 
 def result(event: Event) -> str:

@@ -1,0 +1,156 @@
+"""The sandbox Slack's channel as a web page: what people would see.
+
+In comes the workspace; out goes HTML in which every text of a message is escaped and nothing of it can become markup or run.
+The page asks for its messages again by itself and shows Slack's dates in the reader's own zone.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from alertbot.sandbox import mrkdwn
+from alertbot.sandbox.slack_workspace import Posted, Workspace
+
+_TEMPLATE = files("alertbot.sandbox").joinpath("slack_page.html").read_text("utf-8")
+_SCRIPT = re.search(r"<script>(.*?)</script>", _TEMPLATE, re.S)
+_HASH = base64.b64encode(hashlib.sha256((_SCRIPT[1] if _SCRIPT else "").encode()).digest()).decode()
+_COLOUR = re.compile(r"#?([0-9a-fA-F]{6})\Z")
+_NAMED_COLOURS = {"good": "2eb67d", "warning": "ecb22e", "danger": "e01e5a"}
+_TAGS = {"bold": "b", "italic": "i", "strike": "s"}
+
+POLICY = {
+    "Content-Security-Policy": (
+        f"default-src 'none'; script-src 'sha256-{_HASH}'; style-src 'unsafe-inline'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
+
+
+def page(space: Workspace, wanted: str) -> str:
+    """The whole page of a channel."""
+    channel = space.channel(wanted)
+    name = channel.name if channel else wanted
+    tabs = "".join(
+        f'<a href="?channel={escape(each.name)}"{_current(each.name == name)}># {escape(each.name)}</a>'
+        for each in space.channels.values()
+    )
+    filled = {"name": escape(name), "tabs": tabs, "messages": channel_part(space, wanted), "version": str(space.version)}
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: filled[match[1]], _TEMPLATE)
+
+
+def channel_part(space: Workspace, wanted: str) -> str:
+    """The messages of a channel, each with its thread."""
+    messages = space.of(wanted)
+    if not messages:
+        return '<p class="nothing">Nothing has been posted here yet.</p>'
+    return "".join(_message(each, space.replies(each.ts)) for each in messages)
+
+
+def _message(message: Posted, replies: Sequence[Posted]) -> str:
+    thread = ""
+    if replies:
+        count = f"{len(replies)} {'reply' if len(replies) == 1 else 'replies'}"
+        thread = f'<div class="thread"><div class="count">{count}</div>{"".join(_message(each, ()) for each in replies)}</div>'
+    edited = '<span class="edited">(edited)</span>' if message.edits else ""
+    posted = float(message.ts)
+    clock = datetime.fromtimestamp(posted, UTC)
+    return (
+        f'<article id="m{escape(message.ts)}"><div class="face" aria-hidden="true">🔔</div><div class="body">'
+        f'<div class="by"><b>alertbot</b> <span class="app">APP</span> '
+        f'<time data-seconds="{posted:.0f}" data-format="{{time}}">{clock:%H:%M} UTC</time></div>'
+        f"{_content(message)}{edited}{thread}</div></article>"
+    )
+
+
+def _content(message: Posted) -> str:
+    """With blocks, Slack keeps `text` for notifications."""
+    if message.blocks:
+        above = "".join(_block(block) for block in message.blocks)
+    elif message.text:
+        parts = mrkdwn.spans(message.text) if message.mrkdwn else [mrkdwn.plain(message.text)]
+        above = f'<p class="text">{_spans(parts)}</p>'
+    else:
+        above = ""
+    return above + "".join(_attachment(each) for each in message.attachments)
+
+
+def _attachment(attachment: Mapping[str, Any]) -> str:
+    given = str(attachment.get("color", ""))
+    match = _COLOUR.match(_NAMED_COLOURS.get(given, given))
+    inner = "".join(_block(block) for block in attachment.get("blocks") or ())
+    if not inner:
+        inner = f'<p class="text">{_spans(mrkdwn.spans(str(attachment.get("text") or attachment.get("fallback") or "")))}</p>'
+    colour = match[1] if match else "dddddd"
+    return f'<div class="bar"><div class="colour" style="background:#{colour}"></div><div class="beside">{inner}</div></div>'
+
+
+def _block(block: Mapping[str, Any]) -> str:
+    match block.get("type"):
+        case "header":
+            return f"<h3>{_text(block['text'])}</h3>"
+        case "section":
+            text = f'<div class="text">{_text(block["text"])}</div>' if block.get("text") else ""
+            fields = "".join(f"<div>{_text(each)}</div>" for each in block.get("fields") or ())
+            return text + (f'<div class="fields">{fields}</div>' if fields else "") + _element(block.get("accessory"))
+        case "context":
+            return f'<div class="context">{"".join(f"<div>{_text(each)}</div>" for each in block["elements"])}</div>'
+        case "actions":
+            return f'<div class="actions">{"".join(_element(each) for each in block["elements"])}</div>'
+        case "divider":
+            return "<hr>"
+        case _:
+            return f'<div class="unknown">[{escape(str(block.get("type")))}]</div>'
+
+
+def _element(element: Mapping[str, Any] | None) -> str:
+    if not element or not isinstance(element.get("text"), Mapping):
+        return ""
+    style = element.get("style")
+    kind = f' class="{style}"' if style in ("primary", "danger") else ""
+    return f"<button disabled{kind}>{_text(element['text'])}</button>"
+
+
+def _text(part: Mapping[str, Any]) -> str:
+    words = str(part.get("text", ""))
+    if part.get("type") == "plain_text":
+        return _spans([mrkdwn.plain(words)])
+    return _spans(mrkdwn.spans(words, verbatim=part.get("verbatim") is True))
+
+
+def _spans(parts: Iterable[mrkdwn.Span]) -> str:
+    return "".join(_span(part) for part in parts)
+
+
+def _span(part: mrkdwn.Span) -> str:
+    words = escape(part.text).replace("\n", "<br>")
+    match part.kind:
+        case "code":
+            shown = f"<code>{words}</code>"
+        case "block":
+            return f"<pre>{escape(part.text)}</pre>"
+        case "link":
+            shown = f'<a href="{escape(part.target)}" rel="noreferrer noopener" target="_blank">{words}</a>'
+        case "mention":
+            shown = f"<mark>{words}</mark>"
+        case "date":
+            seconds, _, form = part.target.partition("^")
+            form = form.partition("^")[0]
+            known = seconds.lstrip("-").isdigit()
+            shown = f'<time data-seconds="{escape(seconds)}" data-format="{escape(form)}">{words}</time>' if known else words
+        case _:
+            shown = words
+    for style, tag in _TAGS.items():
+        if style in part.styles:
+            shown = f"<{tag}>{shown}</{tag}>"
+    return shown
+
+
+def _current(is_current: bool) -> str:
+    return ' aria-current="page"' if is_current else ""
