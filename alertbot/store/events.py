@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from alertbot.errors import LostOwnership
 from alertbot.event import Event, EventRef, Feed, feed_of, id_of
@@ -43,7 +43,7 @@ class Events(Database):
 
     def events(
         self, portal: str, *, after_us: int | None = None, until_us: int | None = None, feed: Feed | None = None
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Events with `after_us` < date ≤ `until_us` in the order of the fold, as they stood when the first was asked for.
 
         A stream that is not read to its end is to be closed.
@@ -57,11 +57,17 @@ class Events(Database):
             chosen = chosen.where(events.c.feed == feed)
         return self._decoded(chosen.order_by(events.c.at_us, events.c.feed, events.c.id))
 
-    def _decoded(self, chosen: Select[Any]) -> Iterator[Event]:
+    def _decoded(self, chosen: Select[Any]) -> Generator[Event, None, None]:
         with self._read() as connection:
-            bodies = connection.execution_options(yield_per=AT_ONCE).execute(chosen).scalars()
-            for body in bodies:
-                yield _decoder.decode(body)
+            with connection.execution_options(yield_per=AT_ONCE).execute(chosen) as rows:
+                for body in rows.scalars():
+                    yield _decoder.decode(body)
+
+    def newest_us(self, portal: str) -> int | None:
+        """The date of a portal's newest stored event."""
+        with self._read() as connection:
+            newest: int | None = connection.scalar(select(func.max(events.c.at_us)).where(events.c.portal == portal))
+            return newest
 
     def events_by_ref(self, portal: str, refs: Iterable[EventRef]) -> list[Event]:
         """The events that findings name, in the order of the fold; what was deleted by retention is left out."""

@@ -6,11 +6,13 @@ In come `PollCommit`s, whole or not at all; out come events in the order of the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from sqlalchemy import Select, delete, func, literal_column, select
 
+from alertbot.outbox import OutboxEntry
 from alertbot.store.events import Events, put_state
 from alertbot.store.findings import Findings
 from alertbot.store.incidents import Incidents
@@ -50,6 +52,12 @@ class Store(Events, Findings, Incidents, Outbox):
             self._put_rule_versions(connection, poll.rule_versions)
             if poll.people is not None:
                 self._replace_people(connection, poll.state.name, poll.people)
+
+    def announce(self, entries: Sequence[OutboxEntry], notes: Mapping[str, str]) -> None:
+        """Put messages that no poll brings into the outbox, with the notes that say so, in one transaction."""
+        with self._write() as connection:
+            self._enqueue(connection, entries)
+            self._put(connection, meta, [{"key": key, "value": value} for key, value in notes.items()])
 
     def counts(self) -> Counts:
         """The store in numbers, all of one moment."""
