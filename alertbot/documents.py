@@ -15,12 +15,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, PlainSerializer, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
 
 from alertbot import yaml12
 from alertbot.errors import Mistake, Mistakes
-from alertbot.moments import parse_duration
+from alertbot.moments import parse_duration, show_duration
 from alertbot.yaml12 import Place, Way, dotted
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -116,6 +116,7 @@ def _span(value: object) -> timedelta:
 Duration = Annotated[
     timedelta,
     BeforeValidator(_span),
+    PlainSerializer(show_duration, return_type=str),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,9}[smhd]$", "examples": ["90s", "10m", "1h", "30d"]}),
 ]
 """A span as people write it (`10m`), for models."""

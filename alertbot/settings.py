@@ -299,5 +299,4 @@ def configuration_schema() -> dict[str, Any]:
     schema = Configuration.model_json_schema(by_alias=True)
     for model in (schema, schema["$defs"]["PortalSettings"]):
         model.pop("required", None)
-    schema["title"] = "alertbot.yaml"
-    return schema
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "alertbot.yaml"}

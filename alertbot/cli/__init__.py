@@ -106,10 +106,10 @@ def alertbot(
 
 def main() -> None:
     """The entry of the `alertbot` command."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(execute(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def execute(arguments: list[str]) -> int:
     """Run a command line, and give the exit code."""
     from alertbot.cli.terminal import complain
     from alertbot.errors import AlertbotError

@@ -13,23 +13,26 @@ from alertbot.cli.options import Config
 class Kind(StrEnum):
     """A kind of file."""
 
+    RULES = "rules"
     CONFIG = "config"
 
 
 def schema(
-    kind: Annotated[Kind, typer.Argument(help="Which file.", show_default=True)] = Kind.CONFIG,
+    kind: Annotated[Kind, typer.Argument(help="Which file.", show_default=True)] = Kind.RULES,
     config: Config = None,  # noqa: ARG001 - every command takes it
 ) -> None:
     """Print the JSON Schema of a kind of file, for editors.
 
     \b
     Examples:
+      alertbot schema rules > rule.schema.json
       alertbot schema config > alertbot.schema.json
     """
     import json
 
     from alertbot.cli.terminal import say
     from alertbot.config import configuration_schema
+    from alertbot.rules.schema import rule_schema
 
-    schemas = {Kind.CONFIG: configuration_schema}
+    schemas = {Kind.RULES: rule_schema, Kind.CONFIG: configuration_schema}
     say(json.dumps(schemas[kind](), indent=2, ensure_ascii=False))
