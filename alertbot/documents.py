@@ -15,7 +15,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, PlainSerializer, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ValidationError, WithJsonSchema
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails
 
 from alertbot import yaml12
@@ -116,10 +117,20 @@ def _span(value: object) -> timedelta:
 Duration = Annotated[
     timedelta,
     BeforeValidator(_span),
-    PlainSerializer(show_duration, return_type=str),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,9}[smhd]$", "examples": ["90s", "10m", "1h", "30d"]}),
 ]
 """A span as people write it (`10m`), for models."""
+
+
+class _JsonSchema(GenerateJsonSchema):
+    def encode_default(self, dft: Any) -> Any:
+        return show_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+
+def json_schema(model: type[BaseModel], title: str) -> dict[str, Any]:
+    """The JSON Schema of a model, its defaults as people write them."""
+    schema = model.model_json_schema(by_alias=True, schema_generator=_JsonSchema)
+    return {"$schema": _JsonSchema.schema_dialect, **schema, "title": title}
 
 
 def validate(model: type[M], document: Document, way: Way = (), *, value: Any = None, context: Any = None) -> M | list[Mistake]:

@@ -27,7 +27,7 @@ from pydantic import (
     field_validator,
 )
 
-from alertbot.documents import Duration, unknown
+from alertbot.documents import Duration, json_schema, unknown
 from alertbot.errors import ConfigError, Mistake
 from alertbot.rules.model import Level
 from alertbot.secret import Secret
@@ -296,7 +296,7 @@ def _secrets(value: Any) -> Iterator[Secret]:
 
 def configuration_schema() -> dict[str, Any]:
     """The JSON Schema of `alertbot.yaml`. Nothing is required there: the environment may hold it."""
-    schema = Configuration.model_json_schema(by_alias=True)
+    schema = json_schema(Configuration, "alertbot.yaml")
     for model in (schema, schema["$defs"]["PortalSettings"]):
         model.pop("required", None)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "alertbot.yaml"}
+    return schema

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from alertbot.documents import json_schema
 from alertbot.rules.document import LATER, RuleDocument
-
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def rule_schema() -> dict[str, Any]:
     """The JSON Schema of one rule."""
-    schema = RuleDocument.model_json_schema(by_alias=True)
+    schema = json_schema(RuleDocument, "A rule of alertbot")
     definitions = schema.pop("$defs")
     _drop_later(schema, "")
     _drop_later(definitions["HoursDocument"], "hours.")
@@ -23,7 +22,7 @@ def rule_schema() -> dict[str, Any]:
         if name not in used:
             used[name] = definitions[name]
             waiting += _references(definitions[name])
-    return {"$schema": _DIALECT, **schema, "title": "A rule of alertbot", "$defs": dict(sorted(used.items()))}
+    return {**schema, "$defs": dict(sorted(used.items()))}
 
 
 def _drop_later(schema: dict[str, Any], prefix: str) -> None:
