@@ -39,6 +39,7 @@ Lists = Mapping[str, Sequence[str]]
 """The values of each list that `expand` may name."""
 
 MAX_CONDITION = 10_000
+MAX_NESTING = 40
 MAX_EXPANDED = 10_000
 
 _TEXT = {"contains", "startswith", "endswith", "cased", "re", "cidr", "expand", "fieldref"}
@@ -367,10 +368,11 @@ class _ConditionReader:
         if len(text) > MAX_CONDITION:
             self.report(self.way, f"is longer than {MAX_CONDITION} characters")
             return None
+        if _nesting(text) > MAX_NESTING:
+            self.report(self.way, f"is nested deeper than {MAX_NESTING} brackets and nots")
+            return None
         try:
             return self._node(SigmaCondition(text, None).parse(postprocess=False))  # type: ignore[arg-type]  # unused here
-        except RecursionError:
-            self.report(self.way, "is nested too deeply")
         except SigmaError as exc:
             self.report(self.way, _unreadable(text, str(exc)))
         return None
@@ -411,6 +413,16 @@ class _ConditionReader:
         if not names:
             self.report(self.way, f"no selection is called like {node.pattern!r}")
         return names
+
+
+def _nesting(text: str) -> int:
+    """An upper bound of how deep a condition's brackets and nots are nested."""
+    deepest = depth = nots = 0
+    for word in re.findall(r"[()]|\w+", text):
+        depth += (word == "(") - (word == ")")
+        nots = nots + 1 if word == "not" else nots if word == "(" else 0
+        deepest = max(deepest, depth + nots)
+    return deepest
 
 
 def _unreadable(text: str, message: str) -> str:
