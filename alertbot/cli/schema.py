@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,8 +31,15 @@ def schema(
     import json
 
     from alertbot.cli.terminal import say
-    from alertbot.config import configuration_schema
-    from alertbot.rules.schema import rule_schema
 
-    schemas = {Kind.RULES: rule_schema, Kind.CONFIG: configuration_schema}
-    say(json.dumps(schemas[kind](), indent=2, ensure_ascii=False))
+    say(json.dumps(_schema(kind), indent=2, ensure_ascii=False))
+
+
+def _schema(kind: Kind) -> dict[str, Any]:
+    if kind is Kind.RULES:
+        from alertbot.rules.schema import rule_schema
+
+        return rule_schema()
+    from alertbot.config import configuration_schema
+
+    return configuration_schema()
