@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from alertbot.errors import UsageError
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -51,3 +53,21 @@ def show_duration(span: timedelta) -> str:
         if seconds and seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def parse_moment(text: str, zone: tzinfo, *, end_of_day: bool = False) -> datetime:
+    """What a person writes for a moment: `2026-01-15`, or a time of that day with or without its zone.
+
+    A text without zone counts in `zone`; a date alone is its first moment, or its last one. Raises UsageError.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is no date: write 2026-01-15, or a time like 2026-01-15T10:30 or 2026-01-15T10:30:00Z"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    if end_of_day and re.fullmatch(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}", text.strip()):
+        moment = moment.replace(hour=23, minute=59, second=59, microsecond=999_999)
+    return moment

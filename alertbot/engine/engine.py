@@ -80,29 +80,29 @@ class Engine:
     def fold_all(self, events: Iterable[Event]) -> list[Finding]:
         """One plain pass over events in any order: all findings, in order of their firing.
 
-        For inline tests and backtests; the engine must be new, and is used up.
+        For inline tests and backtests, whose clock ends at the last event; the engine must be new, and is used up.
         """
         step = self._settled.step
+        last_us = None
         for event in sorted(events, key=_ORDER):
             step(event)
+            last_us = event.at_us
+        if last_us is not None:
+            self._settled.advance(last_us)
         return sorted(self._settled.record.touched.values(), key=_by_firing)
 
-    def settle(self, events: Iterable[Event]) -> None:
-        """Fold old events, in order, all before any that is proposed: how a restart and a rebuild begin."""
-        step = self._settled.step
-        event = None
-        for event in events:
-            step(event)
-        if event is not None:
-            self._mark = event.order
+    def load(self, events: Iterable[Event]) -> None:
+        """Take up stored events, in order and after all that were loaded before: how a start and a rebuild begin."""
+        self._tail.extend(events)
+        self._move_mark()
 
-    def resume(self, tail: Iterable[Event], stored: Iterable[Finding]) -> Difference:
-        """Take up the work after `settle`: the events after the mark, and the findings that the store holds of these rules.
+    def resume(self, new: Iterable[Event], stored: Iterable[Finding]) -> Difference:
+        """Take up the work after `load`: the events that came meanwhile, and the findings that the store holds of these rules.
 
         The difference names what a pass in order finds otherwise than the store says; `accept` or `drop` follows.
         """
         self._confirmed = {found.id: found for found in stored}
-        return self.propose(tail)
+        return self.propose(new)
 
     def propose(self, events: Iterable[Event]) -> Difference:
         """Put new events in order and say what that changes; `accept` or `drop` must follow."""

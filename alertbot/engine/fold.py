@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from alertbot.engine.absence import AbsenceState
 from alertbot.engine.keys import Keyer
 from alertbot.engine.plan import Binding, Group, Plan, StepFunction
 from alertbot.engine.state import Record, State
@@ -11,13 +12,14 @@ from alertbot.event import Event
 class Fold:
     """Takes events in order; `record.touched` holds the findings in their latest form."""
 
-    __slots__ = ("_binding", "plan", "record", "states")
+    __slots__ = ("_absences", "_binding", "plan", "record", "states")
 
     def __init__(self, plan: Plan, record: Record, states: list[State]) -> None:
         self.plan = plan
         self.record = record
         self.states = states
         self._binding: Binding = plan.bind(states)
+        self._absences = [state for state in states if isinstance(state, AbsenceState)]
 
     @classmethod
     def empty(cls, plan: Plan, portal: str) -> Fold:
@@ -27,12 +29,18 @@ class Fold:
 
     def fork(self) -> Fold:
         """A fold that goes on from here by itself, with nothing found yet."""
-        record = Record(self.record.portal)
+        record = Record(self.record.portal, self.record.first_event_us)
         return Fold(self.plan, record, [state.fork(record) for state in self.states])
 
     def step(self, event: Event) -> None:
         """Fold one event, which must not come before the one folded last."""
         at_us = event.at_us
+        if self.record.first_event_us is None:
+            self.record.first_event_us = at_us
+        for absence in self._absences:
+            if at_us > absence.next_due_us:
+                absence.advance(at_us - 1)
+                self.record.fired.clear()  # a silence is no event: nothing waits for its firing
         binding = self._binding
         for group in binding.always[event.feed]:
             _offer(group, event, at_us)
@@ -45,6 +53,12 @@ class Fold:
                         _offer(group, event, at_us)
         if self.record.fired:
             self._tell_listeners(event, at_us, binding.listeners)
+
+    def advance(self, now_us: int) -> None:
+        """The clock has come to a moment, and every event up to it was folded: silences that are due by then fire."""
+        for absence in self._absences:
+            absence.advance(now_us)
+        self.record.fired.clear()
 
     def _tell_listeners(self, event: Event, at_us: int, listeners: dict[str, list[tuple[Keyer, StepFunction]]]) -> None:
         fired = self.record.fired

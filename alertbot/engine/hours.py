@@ -6,8 +6,8 @@ the clock on the wall shows decides, so an hour that summer time repeats is in o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta, tzinfo
+from functools import cache
 
 from alertbot.engine.keys import CellKey
 from alertbot.engine.state import Record, State
@@ -18,19 +18,35 @@ from alertbot.rules.model import Calendar, Hours, Rule, Window
 _DAY = timedelta(days=1)
 
 
-def covers(windows: Sequence[Window], wall: datetime, no_hours: frozenset[date] = frozenset()) -> bool:
-    """Whether a wall-clock time lies in one of the windows; `no_hours` are days on which none starts."""
+def covers(calendar: Calendar, wall: datetime) -> bool:
+    """Whether a wall-clock time lies in a calendar's hours."""
     minute = wall.hour * 60 + wall.minute
     today = wall.date()
     return any(
-        (_starts(window, today, no_hours) and window.start_minute <= minute < _end(window))
-        or (_starts(window, today - _DAY, no_hours) and minute + 1440 < _end(window))
-        for window in windows
+        (_starts(calendar, window, today) and window.start_minute <= minute < _end(window))
+        or (minute + 1440 < _end(window) and _starts(calendar, window, today - _DAY))
+        for window in calendar.hours
     )
 
 
-def _starts(window: Window, day: date, no_hours: frozenset[date]) -> bool:
-    return day.weekday() in window.days and day not in no_hours
+def day_off(calendar: Calendar, day: date) -> bool:
+    """Whether a day has no hours: it is closed, or a holiday that is not worked on."""
+    if day in calendar.closed:
+        return True
+    return calendar.holidays is not None and day not in calendar.not_holidays and day in _holidays(calendar.holidays, day.year)
+
+
+@cache
+def _holidays(code: str, year: int) -> frozenset[date]:
+    """The public holidays of a country (`DE`) or region (`DE/BE`) in a year."""
+    import holidays
+
+    country, _, region = code.partition("/")
+    return frozenset(holidays.country_holidays(country, subdiv=region or None, years=year))
+
+
+def _starts(calendar: Calendar, window: Window, day: date) -> bool:
+    return day.weekday() in window.days and not day_off(calendar, day)
 
 
 def _end(window: Window) -> int:
@@ -50,7 +66,7 @@ class HoursState(State):
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fire outside the hours."""
-        if not covers(self.calendar.hours, from_us(at_us, self.zone), self.calendar.closed):
+        if not covers(self.calendar, from_us(at_us, self.zone)):
             self.fire(event, at_us, (event.ref,), at_us)
 
     def fork(self, record: Record) -> HoursState:

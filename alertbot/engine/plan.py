@@ -9,26 +9,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 
+from alertbot.engine.absence import AbsenceState, Gaps
 from alertbot.engine.burst import BurstState
 from alertbot.engine.distinct import DistinctState
+from alertbot.engine.dormant import DormantState
 from alertbot.engine.each import EachState
 from alertbot.engine.first_seen import FirstSeenState
 from alertbot.engine.hours import HoursState
 from alertbot.engine.keys import CellKey, Keyer, keyer
+from alertbot.engine.learned_hours import LearnedHoursState
 from alertbot.engine.sequence import SequenceState
+from alertbot.engine.spike import SpikeState
 from alertbot.engine.state import Record, State
 from alertbot.event import ATTRIBUTES, Event
+from alertbot.moments import to_us
 from alertbot.rules.model import (
+    Absence,
     Burst,
     Distinct,
+    Dormant,
     Each,
     FirstSeen,
     Hours,
+    LearnedHours,
     Rule,
     Selection,
     Sequence_,
+    Spike,
 )
 
 StepFunction = Callable[[Event, int, CellKey], None]
@@ -56,8 +65,8 @@ class Binding:
     listeners: dict[str, list[tuple[Keyer, StepFunction]]]
 
 
-def make_state(rule: Rule, record: Record, zone: tzinfo) -> State:
-    """The empty state of a rule; `zone` is the portal's."""
+def make_state(rule: Rule, record: Record, zone: tzinfo, gaps: Gaps = ()) -> State:
+    """The empty state of a rule; `zone` is the portal's, `gaps` what was not read of it."""
     pattern = rule.pattern
     match pattern:
         case Each():
@@ -72,6 +81,14 @@ def make_state(rule: Rule, record: Record, zone: tzinfo) -> State:
             return FirstSeenState(rule, record, pattern)
         case Hours():
             return HoursState(rule, record, pattern, rule.zone or zone)
+        case LearnedHours():
+            return LearnedHoursState(rule, record, pattern, rule.zone or zone)
+        case Spike():
+            return SpikeState(rule, record, pattern)
+        case Dormant():
+            return DormantState(rule, record, pattern)
+        case Absence():
+            return AbsenceState(rule, record, pattern, rule.zone or zone, gaps)
         case _:
             raise NotImplementedError(type(pattern).__name__)
 
@@ -79,7 +96,8 @@ def make_state(rule: Rule, record: Record, zone: tzinfo) -> State:
 class Plan:
     """The rules of one portal, ready to be bound to folds."""
 
-    def __init__(self, rules: Sequence[Rule], zone: tzinfo) -> None:
+    def __init__(self, rules: Sequence[Rule], zone: tzinfo, gaps: Gaps = ()) -> None:
+        self.gaps = gaps
         self.rules = tuple(rule for rule in rules if rule.mode != "off")
         self.zone = zone
         self._entries = [entry for slot, rule in enumerate(self.rules) for entry in _entries(slot, rule)]
@@ -87,7 +105,7 @@ class Plan:
 
     def states(self, record: Record) -> list[State]:
         """The empty states of all rules."""
-        return [make_state(rule, record, self.zone) for rule in self.rules]
+        return [make_state(rule, record, self.zone, self.gaps) for rule in self.rules]
 
     def bind(self, states: Sequence[State]) -> Binding:
         """Join the conditions with the step functions of these states."""
@@ -101,13 +119,18 @@ class Plan:
                 if shared not in takers_of:
                     takers_of[shared] = []
                     self._index((entry.selection.test, takers_of[shared]), entry.selection, always[feed], tables[feed])
-                _add(takers_of[shared], self._keyer(rule), _step_function(states[entry.slot], entry))
+                step = self._step_function(rule, states[entry.slot], entry.bits)
+                _add(takers_of[shared], self._keyer(rule), step)
         indexed = {feed: [(ATTRIBUTES[field], table) for field, table in by_field.items()] for feed, by_field in tables.items()}
         return Binding(always, indexed, self._listeners(states))
 
     def _keyer(self, rule: Rule) -> Keyer | None:
         judges_alone = isinstance(rule.pattern, Each | Hours)
         return None if judges_alone else self._keyers[rule.by]
+
+    def _step_function(self, rule: Rule, state: State, bits: int) -> StepFunction:
+        step = state.stepper(bits) if bits and isinstance(state, SequenceState) else state.step
+        return _exempting(rule, state, step, rule.zone or self.zone) if rule.exemptions else step
 
     def _index(
         self, group: Group, selection: Selection, always: list[Group], tables: dict[str, dict[str, list[Group]]]
@@ -127,7 +150,8 @@ class Plan:
             if isinstance(rule.pattern, Sequence_) and isinstance(state, SequenceState):
                 for name in {step.rule for step in rule.pattern.steps if step.rule}:
                     bits = sum(1 << number for number, step in enumerate(rule.pattern.steps) if step.rule == name)
-                    listeners.setdefault(name, []).append((self._keyers[rule.by], state.stepper(bits)))
+                    step = self._step_function(rule, state, bits)
+                    listeners.setdefault(name, []).append((self._keyers[rule.by], step))
         return listeners
 
 
@@ -141,15 +165,29 @@ def _entries(slot: int, rule: Rule) -> Iterable[Entry]:
         yield Entry(slot, rule.condition)
 
 
-def _step_function(state: State, entry: Entry) -> StepFunction:
-    if entry.bits and isinstance(state, SequenceState):
-        return state.stepper(entry.bits)
-    return state.step
-
-
 def _add(takers: Takers, key_of: Keyer | None, step: StepFunction) -> None:
     for known, steps in takers:
         if known is key_of:
             steps.append(step)
             return
     takers.append((key_of, [step]))
+
+
+def _exempting(rule: Rule, state: State, step: StepFunction, zone: tzinfo) -> StepFunction:
+    """The step of a rule with exceptions: an event that one of them matches neither counts nor fires; it may still teach."""
+    exempt = [(exemption.match.test, _end_of_day_us(exemption.until, zone)) for exemption in rule.exemptions]
+
+    def guarded(event: Event, at_us: int, key: CellKey) -> None:
+        for matches, until_us in exempt:
+            if at_us <= until_us and matches(event):
+                state.teach(event, at_us, key)
+                return
+        step(event, at_us, key)
+
+    return guarded
+
+
+def _end_of_day_us(day: date | None, zone: tzinfo) -> int:
+    if day is None:
+        return 1 << 62
+    return to_us(datetime.combine(day + timedelta(days=1), time(), zone)) - 1

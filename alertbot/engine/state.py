@@ -24,6 +24,7 @@ class Record:
     """What a fold has found: the latest form of each finding touched, and the rules that fired at the event in hand."""
 
     portal: str
+    first_event_us: int | None = None
     touched: dict[str, Finding] = field(default_factory=dict)
     fired: list[str] = field(default_factory=list)
 
@@ -40,6 +41,10 @@ class State(ABC):
     @abstractmethod
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match; matches come in the order of events."""
+
+    def teach(self, event: Event, at_us: int, key: CellKey) -> None:
+        """Fold one match that is exempt: it does not fire; patterns that learn learn from it."""
+        return
 
     @abstractmethod
     def fork(self, record: Record) -> State:

@@ -142,10 +142,17 @@ class Holdings:
         """All rows that the portal shows now, oldest first."""
         return list(self._kept(feed).shown(self.clock.now_us()))
 
-    def coming(self, feed: Feed = "login") -> int:
-        """How many rows are recorded that it does not show yet."""
-        self._ledgers[feed].shown(self.clock.now_us())
-        return self._ledgers[feed].coming
+    def coming(self, feed: Feed = "login", *, until_us: int | None = None) -> int:
+        """How many rows are recorded that it does not show yet; with `until_us`, those that it will show by then."""
+        ledger = self._ledgers[feed]
+        ledger.shown(self.clock.now_us())
+        return ledger.coming if until_us is None else ledger.coming_until(until_us)
+
+    def coming_for(self, feed: Feed = "login") -> timedelta:
+        """How long, in its own time, until the last recorded row is shown."""
+        last_us = self._ledgers[feed].last_appears_us
+        now_us = self.clock.now_us()
+        return timedelta(microseconds=max(0, (last_us or now_us) - now_us))
 
     def page(self, feed: Feed, start: int, count: int) -> list[Row]:
         """What a request for these rows is given now, newest first."""

@@ -54,6 +54,15 @@ class Ledger:
         """How many rows are recorded that the portal does not show yet."""
         return len(self._coming)
 
+    def coming_until(self, until_us: int) -> int:
+        """How many of them will be shown by a moment."""
+        return sum(appears_us <= until_us for appears_us, _, _ in self._coming)
+
+    @property
+    def last_appears_us(self) -> int | None:
+        """When the last of them will be shown."""
+        return max((appears_us for appears_us, _, _ in self._coming), default=None)
+
     def add(self, rows: Iterable[Row]) -> None:
         """Records rows; none is shown before its time."""
         for row in rows:

@@ -52,9 +52,10 @@ class Bot:
     def started(self) -> Engine:
         engine = Engine(RULES, "test", UTC)
         stored = sorted(self.events.values(), key=lambda e: e.order)
-        settled = len(stored) // 2
-        engine.settle(stored[:settled])
-        self.take(engine.resume(stored[settled:], self.findings.values()))
+        meanwhile = stored[-2:]
+        for cut in range(0, len(stored) - 2, 7):
+            engine.load(stored[: len(stored) - 2][cut : cut + 7])
+        self.take(engine.resume(meanwhile, self.findings.values()))
         engine.accept()
         return engine
 

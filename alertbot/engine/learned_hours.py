@@ -1,0 +1,92 @@
+"""`hours` with `learn`: a match at an hour of the day that is unusual for its key.
+
+An hour is usual if on `USUAL_DAYS` of the last `learn` days, today among them, the key matched in it or in one beside it.
+Until the key has matched on `LEARNED_DAYS` of these days it is silent. Hours and days go by the wall clock of the zone.
+
+A cell is an array of days and masks of 24 bits, one pair a day with a match: at most 16 bytes for each of the last days.
+"""
+
+from __future__ import annotations
+
+from array import array
+from datetime import timedelta, tzinfo
+
+from alertbot.engine.keys import CellKey
+from alertbot.engine.state import Record, State
+from alertbot.engine.table import Table
+from alertbot.event import Event
+from alertbot.moments import from_us, span_us
+from alertbot.rules.model import LearnedHours, Rule
+
+USUAL_DAYS = 3
+LEARNED_DAYS = 10
+
+
+def _new() -> array[int]:
+    return array("q")
+
+
+def _copy(cell: array[int]) -> array[int]:
+    return cell[:]
+
+
+def around(hour: int) -> int:
+    """The bits of an hour and of those beside it, over midnight."""
+    return 1 << hour | 1 << (hour + 1) % 24 | 1 << (hour - 1) % 24
+
+
+class LearnedHoursState(State):
+    """On which days each key matched in which hours."""
+
+    __slots__ = ("days", "table", "zone")
+
+    def __init__(self, rule: Rule, record: Record, pattern: LearnedHours, zone: tzinfo) -> None:
+        super().__init__(rule, record)
+        self.days = max(1, pattern.learn.days)
+        self.zone = pattern.zone or zone
+        self.table: Table[array[int]] = Table(span_us(timedelta(days=self.days + 2)), _new, _copy)
+
+    def step(self, event: Event, at_us: int, key: CellKey) -> None:
+        """Fold one match."""
+        if self._is_unusual(at_us, key):
+            self.fire(event, at_us, (event.ref,), at_us)
+
+    def teach(self, event: Event, at_us: int, key: CellKey) -> None:
+        """Fold one match that is exempt: it teaches and does not fire."""
+        self._is_unusual(at_us, key)
+
+    def fork(self, record: Record) -> LearnedHoursState:
+        """The same state for another fold."""
+        fork = object.__new__(LearnedHoursState)
+        State.__init__(fork, self.rule, record)
+        fork.days, fork.zone, fork.table = self.days, self.zone, self.table.fork()
+        return fork
+
+    def usual(self, key: CellKey) -> list[int]:
+        """The hours that are usual for a key as of its last match; for reports."""
+        cell = self.table.peek(key) or _new()
+        masks = cell[1::2]
+        return [hour for hour in range(24) if sum(bool(mask & around(hour)) for mask in masks) >= USUAL_DAYS]
+
+    def _is_unusual(self, at_us: int, key: CellKey) -> bool:
+        if self.table.turn_us is None or at_us >= self.table.turn_us:
+            self.table.turn(at_us)
+        wall = from_us(at_us, self.zone)
+        today = wall.toordinal()
+        cell = self.table.cells[key]
+        while cell and cell[0] <= today - self.days:
+            del cell[:2]
+        masks = cell[1::2]
+        near = around(wall.hour)
+        unusual = len(masks) >= LEARNED_DAYS and sum(bool(mask & near) for mask in masks) < USUAL_DAYS
+        self._remember(cell, today, 1 << wall.hour)
+        return unusual
+
+    def _remember(self, cell: array[int], day: int, bit: int) -> None:
+        for place in range(len(cell) - 2, -2, -2):
+            if place < 0 or cell[place] < day:
+                cell[place + 2 : place + 2] = array("q", (day, bit))
+                return
+            if cell[place] == day:
+                cell[place + 1] |= bit
+                return

@@ -1,0 +1,90 @@
+"""`spike`: the window holds `factor` times the usual, and at least `count`.
+
+The usual is what a window's length held on average in the `usual` before the window: matches from its start, inclusive, to the
+window's start, exclusive, divided by how many windows fit, not rounded. Until the key's first match is `usual` old it is
+silent; a key without a match for longer than both together starts anew.
+
+A cell is an array: flag, first match, where the usual and the window begin, then time and reference of each match. The begins
+only move forward, so a match costs a few comparisons however many there are.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+from alertbot.engine.keys import CellKey
+from alertbot.engine.state import Record, State, Switch, open_findings
+from alertbot.engine.table import Table
+from alertbot.event import Event, EventRef
+from alertbot.moments import span_us
+from alertbot.rules.model import Rule, Spike
+
+_ON, _FIRST, _USUAL, _WINDOW, _HEAD = 0, 1, 2, 3, 4
+_COMPACT = 512
+
+
+def _new() -> array[int]:
+    return array("q", (0, 0, _HEAD, _HEAD))
+
+
+def _copy(cell: array[int]) -> array[int]:
+    return cell[:]
+
+
+class SpikeState(State):
+    """The matches of every key in the window and in the time that tells what is usual."""
+
+    __slots__ = ("count", "factor", "switch", "table", "usual_us", "within_us")
+
+    def __init__(self, rule: Rule, record: Record, pattern: Spike) -> None:
+        super().__init__(rule, record)
+        self.within_us = span_us(pattern.within)
+        self.usual_us = span_us(pattern.usual)
+        self.factor = pattern.factor
+        self.count = pattern.count
+        self.table: Table[array[int]] = Table(self.within_us + self.usual_us, _new, _copy)
+        self.switch = Switch(self, open_findings(self.within_us))
+
+    def step(self, event: Event, at_us: int, key: CellKey) -> None:
+        """Fold one match."""
+        table = self.table
+        if table.turn_us is None or at_us >= table.turn_us:
+            table.turn(at_us)
+        cell = table.cells[key]
+        if len(cell) == _HEAD or cell[-2] < at_us - self.within_us - self.usual_us:
+            cell[:] = array("q", (0, at_us, _HEAD, _HEAD))
+        cell.extend((at_us, event.ref))
+        self._move(cell, at_us)
+        within = (len(cell) - cell[_WINDOW]) // 2
+        usual = (cell[_WINDOW] - cell[_USUAL]) // 2
+        old_enough = at_us - cell[_FIRST] >= self.usual_us
+        # factor × usual ÷ (usual_us ÷ within_us), without dividing: exact for whole numbers
+        if old_enough and within >= self.count and within * self.usual_us >= self.factor * usual * self.within_us:
+            if cell[_ON] == 0:
+                window = cell[cell[_WINDOW] :]
+                refs = [EventRef(ref) for ref in window[1::2]]
+                cell[_ON] = self.switch.turned_on(event, at_us, key, refs, window[0])
+            elif cell[_ON] == 1:
+                self.switch.still_on(at_us, key)
+        else:
+            cell[_ON] = 0
+
+    def fork(self, record: Record) -> SpikeState:
+        """The same state for another fold."""
+        fork = object.__new__(SpikeState)
+        State.__init__(fork, self.rule, record)
+        fork.within_us, fork.usual_us, fork.factor, fork.count = self.within_us, self.usual_us, self.factor, self.count
+        fork.table, fork.switch = self.table.fork(), self.switch.fork(fork)
+        return fork
+
+    def _move(self, cell: array[int], at_us: int) -> None:
+        window, usual = cell[_WINDOW], cell[_USUAL]
+        while cell[window] < at_us - self.within_us:
+            window += 2
+        while usual < window and cell[usual] < at_us - self.within_us - self.usual_us:
+            usual += 2
+        if usual - _HEAD > _COMPACT and usual * 2 > len(cell):
+            del cell[_HEAD:usual]
+            window -= usual - _HEAD
+            usual = _HEAD
+        cell[_WINDOW], cell[_USUAL] = window, usual

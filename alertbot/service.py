@@ -1,0 +1,235 @@
+"""The service: wires the stations and runs their loops. The only file that knows all of them.
+
+One task watches each portal, one delivers to Slack, one announces the first start; one thread speaks to the store.
+It ends when it is told to (SIGTERM, SIGINT): what is in flight is finished, within `GRACE`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from alertbot.announce import announcement
+from alertbot.commit import Committer
+from alertbot.config import PortalSettings, Settings, SlackSettings
+from alertbot.errors import AlertbotError, LostOwnership, PortalBusy, PortalError, PortalRefused, StoreError
+from alertbot.event import Event
+from alertbot.incidents import Telling
+from alertbot.outbox import OutboxEntry, entry_id, priority_of
+from alertbot.portal.client import PortalClient, open_http
+from alertbot.rules.model import Rule, RuleBook
+from alertbot.slack.client import SlackClient, WebhookClient
+from alertbot.slack.delivery import Delivery
+from alertbot.slack.message import opening
+from alertbot.slack.senders import BotSender, Sender, WebhookSender
+from alertbot.store.store import Store
+from alertbot.watch import PortalWatch
+
+GRACE = timedelta(seconds=4)
+ALL_READY_WITHIN = timedelta(minutes=1)
+REFUSED_EVERY = timedelta(minutes=1)
+"""How often a portal that refuses is asked again; people have to change something first."""
+
+T = TypeVar("T")
+log = structlog.get_logger("alertbot.service")
+
+
+class Service:
+    """One `alertbot run`. `store` is open for writing."""
+
+    def __init__(self, settings: Settings, book: RuleBook, store: Store) -> None:
+        self._settings = settings
+        self._slack = settings.need_slack()
+        self._rules = book.rules
+        self._store = store
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Run until told to stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        async with AsyncExitStack() as stack:
+            delivery = await self._delivery(stack)
+            watches = [await self._watch(portal, delivery, stack) for portal in self._settings.portals]
+            tasks = [
+                asyncio.create_task(self._watch_for_ever(watch, place), name=f"watch {watch.settings.name}")
+                for place, watch in enumerate(watches)
+            ]
+            tasks.append(asyncio.create_task(self._announce(watches, delivery), name="announce"))
+            sending = asyncio.create_task(delivery.run(), name="delivery")
+            log.info("started", portals=len(watches), rules=len(self._rules), store=self._store.place)
+            stopping = asyncio.create_task(self._stopping.wait())
+            await asyncio.wait([stopping, sending, *tasks], return_when=asyncio.FIRST_EXCEPTION)
+            log.info("stopping")
+            await self._stop(tasks, watches, delivery, sending)
+            for task in (*tasks, sending):
+                if task.done() and not task.cancelled() and (error := task.exception()):
+                    raise error
+        self._thread.shutdown()
+        log.info("stopped")
+
+    async def in_store(self, function: Callable[..., T], *args: object, **named: object) -> T:
+        """Run a function of the store's in its thread. One that has begun is finished, whoever waits for it."""
+        work = asyncio.get_running_loop().run_in_executor(self._thread, partial(function, *args, **named))
+        return await asyncio.shield(work)
+
+    # -- wiring --------------------------------------------------------------------------------------------------------
+
+    async def _delivery(self, stack: AsyncExitStack) -> Delivery:
+        slack = self._slack
+        sender: Sender
+        if slack.webhook is not None:
+            webhook = WebhookClient(slack.webhook.get_secret_value())
+            sender = WebhookSender(await stack.enter_async_context(webhook))
+        else:
+            assert slack.token is not None
+            bot = SlackClient(slack.token.get_secret_value(), api_url=slack.api_url)
+            sender = BotSender(await stack.enter_async_context(bot))
+        return Delivery(self._store, sender, self.in_store)
+
+    async def _watch(self, portal: PortalSettings, delivery: Delivery, stack: AsyncExitStack) -> PortalWatch:
+        http = await stack.enter_async_context(open_http(portal))
+        committer = Committer(self._store, self.in_store, partial(_write, self._slack, portal))
+        watch = PortalWatch(
+            portal,
+            self._rules,
+            PortalClient(portal, http),
+            self._store,
+            self.in_store,
+            committer,
+            on_commit=delivery.wake,
+        )
+        await watch.open()
+        return watch
+
+    # -- loops ---------------------------------------------------------------------------------------------------------
+
+    async def _watch_for_ever(self, watch: PortalWatch, place: int) -> None:
+        portal = watch.settings
+        spread = portal.poll.total_seconds() * place / max(len(self._settings.portals), 1)
+        due = time.monotonic() + spread
+        said: str | None = None
+        while await self._pause(due - time.monotonic()):
+            due = max(due + portal.poll.total_seconds(), time.monotonic())
+            try:
+                await watch.poll()
+            except LostOwnership:
+                raise
+            except (PortalError, StoreError) as exc:
+                if str(exc) != said:
+                    said = str(exc)
+                    log.error("poll.failed", portal=portal.name, error=said)  # noqa: TRY400 -- a sentence for people
+                due = time.monotonic() + _wait_after(exc, portal.poll)
+            else:
+                if said is not None:
+                    said = None
+                    log.info("poll.works_again", portal=portal.name)
+
+    async def _announce(self, watches: Sequence[PortalWatch], delivery: Delivery) -> None:
+        """Tell of the first start: all portals at once if they are ready within a minute, else each as it comes."""
+        waiting = [w for w in watches if not await self.in_store(self._store.meta, _announced(w.settings.name))]
+        deadline = time.monotonic() + ALL_READY_WITHIN.total_seconds()
+        while waiting:
+            ready_tasks = [asyncio.create_task(watch.ready.wait()) for watch in waiting]
+            left = deadline - time.monotonic()
+            try:
+                await asyncio.wait(
+                    ready_tasks,
+                    timeout=left if left > 0 else None,
+                    return_when=asyncio.ALL_COMPLETED if left > 0 else asyncio.FIRST_COMPLETED,
+                )
+            finally:
+                for task in ready_tasks:
+                    task.cancel()
+            ready = [watch for watch in waiting if watch.ready.is_set()]
+            waiting = [watch for watch in waiting if not watch.ready.is_set()]
+            if ready:
+                await self._tell_start(ready, [watch.settings.name for watch in waiting])
+                delivery.wake()
+
+    async def _tell_start(self, ready: Sequence[PortalWatch], missing: Sequence[str]) -> None:
+        counts = await self.in_store(self._store.counts)
+        entries = announcement(
+            [watch.settings for watch in ready],
+            missing,
+            self._rules,
+            counts,
+            channel=self._slack.channel or "",
+            by_webhook=self._slack.webhook is not None,
+            now_us=_now_us(),
+        )
+        notes = {_announced(watch.settings.name): "1" for watch in ready}
+        await self.in_store(self._store.announce, entries, notes)
+        log.debug("announced", portals=[watch.settings.name for watch in ready])
+
+    async def _pause(self, seconds: float) -> bool:
+        """Wait; whether there is to be another round."""
+        if seconds > 0 and not self._stopping.is_set():
+            try:
+                await asyncio.wait_for(self._stopping.wait(), seconds)
+            except TimeoutError:
+                return True
+        return not self._stopping.is_set()
+
+    async def _stop(
+        self,
+        tasks: Sequence[asyncio.Task[None]],
+        watches: Sequence[PortalWatch],
+        delivery: Delivery,
+        sending: asyncio.Task[None],
+    ) -> None:
+        self._stopping.set()
+        _, late = await asyncio.wait(tasks, timeout=GRACE.total_seconds() / 2)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*(watch.close() for watch in watches), *late, return_exceptions=True)
+        delivery.stop()
+        await asyncio.wait([sending], timeout=GRACE.total_seconds() / 2)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+def _write(
+    slack: SlackSettings, portal: PortalSettings, telling: Telling, rule: Rule, evidence: Sequence[Event]
+) -> list[OutboxEntry]:
+    incident = telling.incident
+    return [
+        OutboxEntry(
+            id=entry_id("opening", incident.id),
+            created_us=_now_us(),
+            kind="opening",
+            channel=slack.channel or "",
+            message=opening(incident, rule, evidence, zone=portal.zone, portal_url=portal.url),
+            portal=portal.name,
+            incident=incident.id,
+            priority=priority_of(incident.level),
+        )
+    ]
+
+
+def _announced(portal: str) -> str:
+    return f"announced:{portal}"
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000
+
+
+def _wait_after(error: AlertbotError, poll: timedelta) -> float:
+    """How long until the portal is asked again: its own word, slowly where it refuses, else at its pace, a little uneven."""
+    if isinstance(error, PortalBusy):
+        return error.retry_after.total_seconds()
+    wait = max(REFUSED_EVERY, poll) if isinstance(error, PortalRefused) else poll
+    return wait.total_seconds() * random.uniform(0.8, 1.2)  # noqa: S311 -- not a secret

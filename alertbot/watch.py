@@ -1,0 +1,288 @@
+"""The watch over one portal: poll, store, evaluate, decide, commit; again.
+
+In come the pages of a portal; out goes, in one transaction for each poll, all that follows from them. Nothing counts before
+its commit: after a crash or a failed commit at any point, what was before stands, and the next poll finds the same rows again.
+
+The engine's state is never stored. At the start, after a catch-up, when a row comes too late for the engine, and when rules
+change, an engine is built from the stored events beside the one at work, and takes over when it has seen all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from itertools import islice
+
+import msgspec
+import structlog
+
+from alertbot.commit import Brought, Committer, InStore
+from alertbot.config import PortalSettings
+from alertbot.engine import Difference, Engine
+from alertbot.errors import PortalError, StoreError
+from alertbot.event import Event
+from alertbot.identity import Directory, identify, needs_lookup
+from alertbot.incidents import Watch
+from alertbot.moments import span_us, to_us
+from alertbot.places import locate
+from alertbot.portal.client import PortalClient
+from alertbot.portal.history import Batch, HistoryReader, Range
+from alertbot.portal.people import Person, read_people
+from alertbot.rules.model import Rule
+from alertbot.store.records import PortalState, RuleVersion, StoredPerson
+from alertbot.store.store import Store
+
+PEOPLE_EVERY = timedelta(minutes=15)
+REBUILD_EVERY = timedelta(minutes=1)
+TRY_AGAIN_EVERY = timedelta(seconds=5)
+SLICE = 1_000
+"""So many events are folded at once by a build, before it gives way to polls and messages."""
+
+log = structlog.get_logger("alertbot.watch")
+
+
+class PortalWatch:
+    """Watches one portal. `on_commit` is called after each commit that may have something to send."""
+
+    def __init__(
+        self,
+        settings: PortalSettings,
+        rules: Sequence[Rule],
+        client: PortalClient,
+        store: Store,
+        in_store: InStore,
+        committer: Committer,
+        *,
+        on_commit: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.settings = settings
+        self.ready = asyncio.Event()
+        self._rules = {rule.name: rule for rule in rules if rule.mode != "off"}
+        self._client = client
+        self._store = store
+        self._in_store = in_store
+        self._committer = committer
+        self._on_commit = on_commit
+        self._state = PortalState(name=settings.name)
+        self._directory = Directory(())
+        self._people: list[StoredPerson] | None = None
+        self._people_at: float | None = None
+        self._unknown: set[str] = set()
+        self._catching_up = False
+        self._engine: Engine | None = None
+        self._versions: dict[tuple[str, str], int] = {}
+        self._building: asyncio.Task[None] | None = None
+        self._urgent = asyncio.Event()
+        self._meanwhile: list[Event] = []
+        self._portal_now_us = 0
+        self._one_at_a_time = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Take up what the store holds of this portal."""
+        name = self.settings.name
+        self._state = await self._in_store(self._store.portal, name)
+        self._versions = {(v.rule, v.version): v.since_us for v in await self._in_store(self._store.rule_versions, name)}
+        people = await self._in_store(self._store.people, name)
+        self._directory = Directory(msgspec.json.decode(person.body, type=Person) for person in people)
+        covered = await self._in_store(self._store.coverage, name, "login")
+        newest = max((end for _, end in covered), default=None)
+        since = 0 if newest is None else newest - span_us(self.settings.lateness + timedelta(hours=2))
+        recent = await self._in_store(self._store.recent_ids, name, "login", since)
+        self._reader = HistoryReader(self._client, self.settings, "login", [Range(*pair) for pair in covered], recent)
+
+    async def poll(self) -> None:
+        """Read what is new, once, and commit what follows. Raises PortalError and StoreError; nothing is lost by either."""
+        await self._refresh_people()
+        async for batch in self._reader.read():
+            log.debug("poll.read", portal=self.settings.name, events=len(batch.events), complete=batch.complete)
+            events = await self._enriched(batch.events)
+            async with self._one_at_a_time:
+                self._portal_now_us = to_us(batch.portal_now)
+                await self._take(batch, events)
+                self._reader.stored(batch)
+            for note in batch.notes:
+                log.warning("portal.note", portal=self.settings.name, note=str(note))
+
+    async def close(self) -> None:
+        """Stop what is being built; nothing of it is lost."""
+        if self._building is not None:
+            self._building.cancel()
+            await asyncio.gather(self._building, return_exceptions=True)
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    async def _refresh_people(self) -> None:
+        """The directory, every quarter of an hour; where it cannot be read, the one that is known serves."""
+        if self._people_at is None or time.monotonic() - self._people_at >= PEOPLE_EVERY.total_seconds():
+            await self._read_people()
+
+    async def _read_people(self) -> None:
+        try:
+            people = await read_people(self._client)
+        except PortalError as exc:
+            log.warning("people.unread", portal=self.settings.name, error=str(exc))
+        else:
+            self._directory = Directory(people)
+            self._unknown.clear()
+            self._people = [StoredPerson(person.id, msgspec.json.encode(person)) for person in people]
+        self._people_at = time.monotonic()
+
+    async def _enriched(self, events: Sequence[Event]) -> list[Event]:
+        unknown = needs_lookup(events, self._directory) - self._unknown
+        if unknown:
+            await self._read_people()
+            self._unknown |= unknown
+        return [locate(identify(event, self._directory)) for event in events]
+
+    # -- storing and evaluating ----------------------------------------------------------------------------------------
+
+    async def _take(self, batch: Batch, events: list[Event]) -> None:
+        coverage = {batch.feed: [(r.start_us, r.end_us) for r in batch.coverage]}
+        brought = Brought(events, coverage, self._people)
+        if batch.complete and self._engine is not None and not self._catching_up:
+            await self._evaluate(self._engine, brought)
+        else:
+            await self._store_only(brought, complete=batch.complete)
+        self._people = None
+        if self._building is not None:
+            self._meanwhile.extend(events)
+
+    async def _evaluate(self, engine: Engine, brought: Brought) -> None:
+        difference = engine.propose(brought.events)
+        newest = max((event.at_us for event in brought.events), default=0)
+        state = msgspec.structs.replace(
+            self._state,
+            evaluated_to_us=max(self._state.evaluated_to_us or 0, newest),
+            rebuild_from_us=_earliest(self._state.rebuild_from_us, difference.deep),
+            last_poll_us=time.time_ns() // 1_000,
+        )
+        try:
+            await self._commit(state, difference, brought)
+        except BaseException:
+            engine.drop()
+            raise
+        engine.accept()
+        if state.rebuild_from_us is not None:
+            self._build_soon()
+
+    async def _store_only(self, brought: Brought, *, complete: bool) -> None:
+        """Pages of a first start or a catch-up: stored at once, evaluated when there is no hole before them any more."""
+        self._catching_up = True
+        state = msgspec.structs.replace(self._state, last_poll_us=time.time_ns() // 1_000)
+        if complete and state.watching_since_us is None:
+            newest = max((event.at_us for event in brought.events), default=0)
+            stored = await self._in_store(self._store.newest_us, self.settings.name)
+            state = msgspec.structs.replace(state, watching_since_us=max(newest, stored or 0))
+        await self._commit(state, Difference((), (), ()), brought)
+        if complete:
+            self._catching_up = False
+            self._engine = None
+            self._build_soon()
+
+    async def _commit(
+        self, state: PortalState, difference: Difference, brought: Brought, versions: Sequence[RuleVersion] = ()
+    ) -> None:
+        commit = await self._committer.prepare(
+            state,
+            self._rules,
+            Watch(state.watching_since_us or 0, self._versions),
+            self._portal_now_us,
+            brought=brought,
+            changed=difference.changed,
+            gone=difference.gone,
+            versions=versions,
+        )
+        log.debug("poll.decided", portal=state.name, findings=len(difference.changed), messages=len(commit.outbox))
+        await self._in_store(self._store.commit_poll, commit)
+        log.debug("poll.committed", portal=state.name, events=len(brought.events))
+        self._state = state
+        if commit.outbox:
+            self._on_commit()
+
+    # -- building an engine beside the one at work ---------------------------------------------------------------------
+
+    def _build_soon(self) -> None:
+        """Have an engine built: at once where none is at work, else together with what else comes within a minute."""
+        if self._engine is None:
+            self._urgent.set()
+        if self._building is None or self._building.done():
+            self._building = asyncio.create_task(self._build_until_in_order(), name=f"build {self.settings.name}")
+
+    async def _build_until_in_order(self) -> None:
+        while self._engine is None or self._state.rebuild_from_us is not None:
+            self._urgent.clear()
+            pause = REBUILD_EVERY
+            try:
+                await self._build()
+            except StoreError as exc:
+                log.error("build.failed", portal=self.settings.name, error=str(exc))  # noqa: TRY400 -- a sentence for people
+                pause = TRY_AGAIN_EVERY
+            if self._engine is None or self._state.rebuild_from_us is not None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._urgent.wait(), pause.total_seconds())
+
+    async def _build(self) -> None:
+        engine = Engine(tuple(self._rules.values()), self.settings.name, self.settings.zone, self.settings.lateness)
+        stream = self._store.events(self.settings.name)
+        try:
+            async with self._one_at_a_time:
+                # What is stored from here on comes in `_meanwhile`, and is not in the stream: it shows the store as it is now.
+                events = await self._in_store(_slice, stream)
+                self._meanwhile = []
+            while events:
+                engine.load(events)
+                await asyncio.sleep(0)
+                events = await self._in_store(_slice, stream)
+        finally:
+            await self._in_store(stream.close)
+        async with self._one_at_a_time:
+            await self._exchange(engine)
+
+    async def _exchange(self, engine: Engine) -> None:
+        """Let the new engine take over: what it finds otherwise than the store says is decided and committed."""
+        state, name = self._state, self.settings.name
+        evaluated_us = state.evaluated_to_us
+        new_versions = self._new_versions(state.watching_since_us or 0 if evaluated_us is None else evaluated_us)
+        floor_us = min(x for x in (engine.mark_us, state.rebuild_from_us, evaluated_us or 0) if x is not None)
+        ours = {(rule.name, rule.version) for rule in self._rules.values()}
+        stored = await self._in_store(self._store.findings, name, touched_since_us=floor_us)
+        difference = engine.resume(self._meanwhile, [f.finding for f in stored if (f.finding.rule, f.finding.version) in ours])
+        known = self._versions.keys()
+        changed = [f for f in difference.changed if f.last_us >= floor_us or (f.rule, f.version) not in known]
+        self._versions = {**self._versions, **{(v.rule, v.version): v.since_us for v in new_versions}}
+        newest = await self._in_store(self._store.newest_us, name)
+        state = msgspec.structs.replace(
+            state,
+            evaluated_to_us=newest if newest is not None else evaluated_us,
+            rebuild_from_us=_earliest(None, difference.deep),
+        )
+        await self._commit(state, Difference(tuple(changed), difference.gone, ()), Brought(), new_versions)
+        engine.accept()
+        self._engine, self._meanwhile = engine, []
+        log.debug("build.done", portal=name, findings=len(changed))
+        self.ready.set()
+
+    def _new_versions(self, since_us: int) -> list[RuleVersion]:
+        return [
+            RuleVersion(
+                portal=self.settings.name,
+                rule=rule.name,
+                version=rule.version,
+                since_us=since_us,
+                title=rule.title,
+                level=rule.level,
+            )
+            for rule in self._rules.values()
+            if (rule.name, rule.version) not in self._versions
+        ]
+
+
+def _slice(stream: Iterator[Event]) -> list[Event]:
+    return list(islice(stream, SLICE))
+
+
+def _earliest(rebuild_from_us: int | None, deep: Sequence[Event]) -> int | None:
+    return min((x for x in (rebuild_from_us, *(event.at_us for event in deep)) if x is not None), default=None)
