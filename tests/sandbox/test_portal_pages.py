@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -100,6 +101,13 @@ async def test_a_row_can_jump_over_a_page_boundary() -> None:
             pages = [await rows_of(client, startIndex=start, count=4) for start in (0, 4)]
             passes.append({row["id"] for page in pages for row in page})
     assert min(len(ids) for ids in passes) < 8
+
+
+@pytest.mark.parametrize("start", [0, 2, 4])
+async def test_any_page_of_a_second_can_hold_any_of_its_rows(start: int) -> None:
+    async with client_of(filled([0] * 8)) as client:
+        pages = [await rows_of(client, startIndex=start, count=4) for _ in range(20)]
+    assert {row["id"] for page in pages for row in page} == set(range(1, 9))
 
 
 async def test_rows_that_arrive_push_the_others_to_the_next_page() -> None:
