@@ -125,7 +125,7 @@ class Page:
 
 
 def parse_page(body: bytes, portal: str, feed: Feed) -> Page:
-    """The rows of an answer. A body that is no whole envelope of rows is a `PortalTransient`: the next try may be better."""
+    """The rows of an answer. A body that is no whole envelope of rows is a `PortalTransient`, for the next may be better."""
     try:
         envelope = _ENVELOPE.decode(body)
     except (ValueError, RecursionError):
@@ -144,23 +144,23 @@ def parse_envelope(body: bytes) -> list[Any]:
     if rows is None and envelope.get("count") == 0:
         return []
     if not isinstance(rows, list):
-        raise PortalTransient("The portal's answer holds no list of rows.")
+        raise PortalTransient("it holds no list of rows")
     return rows
 
 
 def parse_answer(body: bytes) -> dict[str, Any]:
     """The envelope of a call that worked, as a dict; anything else is a `PortalTransient`."""
     if not body.strip():
-        raise PortalTransient("The portal's answer is empty.")
+        raise PortalTransient("it is empty")
     try:
         envelope = load(body)
     except ValueError:
-        what = "a web page" if body.lstrip()[:1] == b"<" else "cut or broken"
-        raise PortalTransient(f"The portal's answer is {what}, not the JSON that was asked for.") from None
+        web_page = body.lstrip()[:1] == b"<"
+        raise PortalTransient("it is a web page; is `url` a DocSpace portal?" if web_page else "it is cut or broken") from None
     if not isinstance(envelope, dict):
-        raise PortalTransient("The portal's answer is JSON, but not the portal's.")
+        raise PortalTransient("it is JSON, but not a portal's")
     if envelope.get("status") not in (0, None) or "error" in envelope:
-        raise PortalTransient("The portal's answer reports an error inside.")
+        raise PortalTransient("it reports an error inside")
     return envelope
 
 

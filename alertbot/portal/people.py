@@ -7,6 +7,7 @@ too, for a login may be theirs. A row may lack all but its id; what is no person
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,12 +35,21 @@ class Person(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=
     tfa: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PeoplePage:
+    """People of one answer; `rows` counts what is no person too, `total` is how many the portal says there are."""
+
+    people: tuple[Person, ...]
+    rows: int
+    total: int | None
+
+
 class Answered(Protocol):
     """What of an answer is needed here."""
 
     @property
-    def body(self) -> bytes:
-        """The JSON."""
+    def content(self) -> PeoplePage:
+        """The page."""
 
 
 class PeopleClient(Protocol):
@@ -58,28 +68,30 @@ async def read_people(client: PeopleClient) -> list[Person]:
     people: dict[str, Person] = {}
     start, before = 0, None
     for _ in range(_MOST_PAGES):
-        rows, total = _page((await client.people(start, PAGE)).body)
-        found = {person.id: person for person in map(parse_person, rows) if person is not None}
+        page = (await client.people(start, PAGE)).content
+        found = {person.id: person for person in page.people}
         missed = bool(start and found) and next(iter(found)) not in people
         people.update(found)
         if missed:
             start = max(0, start - PAGE)
-        elif not rows or list(found) == before or (len(rows) < PAGE and start + len(rows) >= (total or 0)):
+        elif not page.rows or list(found) == before or (page.rows < PAGE and start + page.rows >= (page.total or 0)):
             break
         else:
-            start += max(1, len(rows) - len(rows) // 20)
+            start += max(1, page.rows - page.rows // 20)
         before = list(found)
     return list(people.values())
 
 
-def _page(body: bytes) -> tuple[list[Any], int | None]:
+def parse_people(body: bytes) -> PeoplePage:
+    """The people of an answer. A body that is no whole envelope of rows is a `PortalTransient`."""
     envelope = parse_answer(body)
     rows, total = envelope.get("response"), envelope.get("total")
+    if rows is None and envelope.get("count") == 0:
+        rows = []
     if not isinstance(rows, list):
-        if envelope.get("count") == 0:
-            return [], None
-        raise PortalTransient("The portal's answer holds no list of people.")
-    return rows, total if isinstance(total, int) and not isinstance(total, bool) else None
+        raise PortalTransient("it holds no list of people")
+    people = tuple(person for person in map(parse_person, rows) if person is not None)
+    return PeoplePage(people, len(rows), total if type(total) is int else None)
 
 
 def parse_person(raw: object) -> Person | None:

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from alertbot.errors import EventsFileError, PortalTransient
-from alertbot.portal.people import Person, parse_person, read_people, read_people_file
+from alertbot.portal.people import PeoplePage, Person, parse_people, parse_person, read_people, read_people_file
 
 
 @dataclass
 class _Answer:
-    body: bytes
+    content: PeoplePage
 
 
 class _Portal:
@@ -33,7 +33,7 @@ class _Portal:
         body: dict[str, Any] = {"response": rows, "count": len(rows), "status": 0}
         if self.total:
             body["total"] = len(self.users)
-        answer = _Answer(json.dumps(body).encode())
+        answer = _Answer(parse_people(json.dumps(body).encode()))
         self.change(self.asked)
         return answer
 
@@ -76,15 +76,11 @@ async def test_a_page_that_repeats_ends_it() -> None:
     assert portal.asked < 10
 
 
-async def test_a_body_without_people_is_transient() -> None:
-    """An envelope without a list may be better next time."""
-
-    class Broken(_Portal):
-        async def people(self, start_index: int, count: int) -> _Answer:
-            return _Answer(b'{"status": 0, "response": {}}')
-
+@pytest.mark.parametrize("body", [b'{"status": 0, "response": {}}', b'{"status": 0}', b"<html>", b""])
+def test_a_body_without_people_is_transient(body: bytes) -> None:
+    """An answer without a list may be better next time."""
     with pytest.raises(PortalTransient):
-        await read_people(Broken([]))
+        parse_people(body)
 
 
 @pytest.mark.parametrize(
