@@ -115,9 +115,10 @@ class Delivery:
                 self._woken.clear()
                 if self._fatal is not None:
                     raise self._fatal
-                await self._send_due()
-                await self._look_due()
-                await self._rest()
+                now, now_us = self._clock(), self._now_us()
+                await self._send_due(now, now_us)
+                await self._look_due(now, now_us)
+                await self._rest(now, now_us)
         except StoreError:
             if not self._stopping.is_set():
                 raise
@@ -133,24 +134,23 @@ class Delivery:
             log.info("outbox.recovered", count=len(left))
         await self._patiently(self._store.set_meta, Troubles.KEY, None)
 
-    async def _send_due(self) -> None:
-        now = self._clock()
+    async def _send_due(self, now: float, now_us: int) -> None:
         limit = (1 if self._gate.one_at_a_time else _POSTS_AT_ONCE) - len(self._posting)
         closed = self._lanes.closed(now)
         if self._sender.one_lane:
             limit = 0 if closed else min(limit, 1)
         if limit <= 0 or now < self._gate.closed_until:
             return
-        for due in await self._patiently(self._store.claim, self._now_us(), busy=list(closed), limit=limit):
+        for due in await self._patiently(self._store.claim, now_us, busy=list(closed), limit=limit):
             log.debug("outbox.claimed", id=due.entry.id, channel=due.entry.channel)
-            self._lanes.take("" if self._sender.one_lane else due.entry.channel, due.entry.id, self._clock())
+            self._lanes.take("" if self._sender.one_lane else due.entry.channel, due.entry.id, now)
             self._start(self._posting, due.entry.id, self._send(due))
 
-    async def _look_due(self) -> None:
+    async def _look_due(self, now: float, now_us: int) -> None:
         limit = _LOOKS_AT_ONCE - len(self._looking)
-        if limit <= 0 or self._clock() < self._looks_closed_until:
+        if limit <= 0 or now < self._looks_closed_until:
             return
-        for due in await self._patiently(self._store.lookups, self._now_us(), busy=list(self._looking), limit=limit):
+        for due in await self._patiently(self._store.lookups, now_us, busy=list(self._looking), limit=limit):
             self._start(self._looking, due.entry.id, self._look(due))
 
     def _start(self, among: dict[str, asyncio.Task[None]], name: str, work: Coroutine[None, None, None]) -> None:
@@ -234,18 +234,19 @@ class Delivery:
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
 
-    async def _rest(self) -> None:
-        """Until there is something to do: an entry is new or its time has come, a lane is free, an answer is there."""
+    async def _rest(self, now: float, now_us: int) -> None:
+        """Until there is something to do that there was not at that moment: an entry is new or its time has come, a lane or
+        the gate is open, an answer is there.
+        """
         if self._woken.is_set():
             return
-        now, now_us = self._clock(), self._now_us()
         next_us = await self._patiently(self._store.next_due_us, now_us)
-        waits = [_LONGEST_REST.total_seconds(), *(until - now for until in self._lanes.closed(now).values())]
-        waits += [until - now for until in (self._gate.closed_until, self._looks_closed_until) if until > now]
+        moments = [now + _LONGEST_REST.total_seconds(), *self._lanes.closed(now).values()]
+        moments += [until for until in (self._gate.closed_until, self._looks_closed_until) if until > now]
         if next_us is not None:
-            waits.append((next_us - now_us) / 1e6)
+            moments.append(now + (next_us - now_us) / 1e6)
         with suppress(TimeoutError):
-            async with asyncio.timeout(min(waits)):
+            async with asyncio.timeout(min(moments) - self._clock()):
                 await self._woken.wait()
 
     async def _finish(self) -> None:
