@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -47,4 +46,6 @@ def complain(text: str) -> None:
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's asynchronous part to its end."""
+    import asyncio
+
     return asyncio.run(work)

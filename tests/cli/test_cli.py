@@ -57,7 +57,7 @@ def test_help_is_there_at_once_and_loads_nothing_heavy() -> None:
     loaded = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "alertbot", "--help"], capture_output=True, text=True, check=True
     ).stderr
-    heavy = {"httpx", "sqlalchemy", "aiohttp", "sigma", "structlog", "msgspec", "rich.console", "slack_sdk", "yaml"}
+    heavy = {"asyncio", "httpx", "sqlalchemy", "aiohttp", "sigma", "structlog", "msgspec", "rich.console", "slack_sdk", "yaml"}
     assert not heavy & {line.rpartition("|")[2].strip() for line in loaded.splitlines()}
 
 
