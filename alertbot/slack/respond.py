@@ -13,7 +13,12 @@ from alertbot.event import ATTRIBUTES, Event
 from alertbot.slack import blocks, text
 
 _PARTS = re.compile(r"\{([A-Za-z]{1,40})\}|(https?://[^\s<>{}|]{1,400}[^\s<>{}|.,;:!?)\]'\"*_~])")
-_NAMES_OF_A_PERSON = ("name", "email", "login", "account")
+_INSTEAD = {"name": ("name", "email", "login", "account"), "email": ("email", "login", "account")}
+"""What stands for a person of whom less is known."""
+
+_WRAPPED = re.compile(r"(?<=[^\n]{60})[ \t]*\n(?=[ \t]*[^\s\d*•>-])")
+"""A line end after so long a line only keeps a file narrow: what follows belongs to the same paragraph."""
+
 _ROOM = 2_400
 
 
@@ -21,7 +26,7 @@ def fill(respond: str, event: Event | None, more: Mapping[str, str]) -> str:
     """The text with `{field}` of the event or of `more` (text made for people) filled in; other braces stay as they are."""
     out: list[str] = []
     room = _ROOM
-    for part in _parts(respond.strip(), event, more):
+    for part in _parts(_WRAPPED.sub(" ", respond.strip()), event, more):
         room -= text.measure(part)
         if room < 0:
             out.append(text.CUT)
@@ -56,8 +61,7 @@ def _value(field: str, event: Event | None, more: Mapping[str, str]) -> str | No
         return None
     if event is None:
         return f"({field} unknown)"
-    names = _NAMES_OF_A_PERSON if field in _NAMES_OF_A_PERSON[:2] else (field,)
-    values = (_show(getattr(event, ATTRIBUTES[name])) for name in names)
+    values = (_show(getattr(event, ATTRIBUTES[name])) for name in _INSTEAD.get(field, (field,)))
     return next((value for value in values if value), f"({field} unknown)")
 
 

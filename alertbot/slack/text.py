@@ -46,7 +46,8 @@ _SCHEME = re.compile(
 )
 _FORMATS = str.maketrans({"*": "∗", "~": "∼", "`": "ˋ"})
 _UNDERSCORE = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
-_EMOJI = re.compile(r":(?=[\w+'-]{1,100}:)")
+_EMOJI = re.compile(r":(?!\d+:)(?=[\w+'-]{1,100}:)|:(?=(?:100|1234):)")
+"""`03:04:12` is a time; of pure numbers only these two are emoji."""
 _FORMULA = frozenset("=+-@＝＋－＠")
 _ESCAPED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 

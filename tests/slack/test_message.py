@@ -200,6 +200,17 @@ def test_respond_is_filled_in_once_and_values_are_never_rendered_again():
     assert "Look at {email} {ip} from 203.0.113.7; 1 of {nothing}. {email} {ip}" in shown
 
 
+def test_name_and_email_are_filled_in_each_with_its_own():
+    shown = seen(told([known(0)], "Call {name}, not {email}; since {first}."))
+    assert "Call Anna Berg, not anna@example.com; since 15 Jan 2026 03:00:12 CET." in shown
+
+
+def test_lines_wrapped_in_the_file_are_one_paragraph_and_lists_stay_lists():
+    respond = "Call {name} now. If it was not them: end the sessions, reset the\npassword.\n- first\n- second\nShort.\nLine."
+    shown = seen(told([known(0)], respond))
+    assert "end the sessions, reset the password.\n- first\n- second\nShort.\nLine." in shown
+
+
 def test_a_link_of_the_rules_author_is_a_link_and_one_in_a_value_is_not():
     events = [known(0, name="https://evil.example/x")]
     message = told(events, "See https://wiki.example.com/a?b=1&c=2. Ask {name}.")
