@@ -18,7 +18,7 @@ Arguments = Mapping[str, Any]
 Answer = dict[str, Any]
 
 
-class Refused(Exception):  # noqa: N818  (an answer, not a failure)
+class Refused(Exception):
     """Slack's `ok: false`; `status` is 200 but for `ratelimited`."""
 
     def __init__(self, code: str, *, status: int = 200, retry_after: int | None = None, **more: object) -> None:
