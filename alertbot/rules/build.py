@@ -15,7 +15,7 @@ from alertbot.documents import Document, validate
 from alertbot.errors import Mistake
 from alertbot.event import ATTRIBUTES, Feed
 from alertbot.rules.condition import Condition, all_of, fields_of
-from alertbot.rules.document import LATER, PATTERNS, RuleDocument, SequenceDocument, without_later
+from alertbot.rules.document import PATTERNS, RuleDocument, SequenceDocument, comes_later, without_later
 from alertbot.rules.fields import closest
 from alertbot.rules.inline import check_test
 from alertbot.rules.match import select
@@ -43,7 +43,7 @@ _OTHER_KINDS = {"correlation": "correlations", "filter": "filters"}
 
 def build(document: Document, default_name: str | None, lists: Lists) -> tuple[Rule | None, list[Mistake]]:
     """The rule (None: it is broken), and its mistakes and warnings. `default_name` None: it must have a `name`."""
-    builder = _Builder(document, lists)
+    builder = _Builder(document, None if comes_later("expand") else lists)
     rule = builder.rule(default_name)
     broken = any(not mistake.warning for mistake in builder.mistakes)
     return None if broken else rule, sorted(builder.mistakes)
@@ -70,7 +70,7 @@ class _Builder:
             self.report((), "must be a rule: a mapping with title and detection")
             return None
         other = next((kind for kind in _OTHER_KINDS if kind in value), None)
-        if other in LATER:
+        if other is not None and comes_later(other):
             self.report((other,), f"{_OTHER_KINDS[other]} are not supported yet by this version", at_key=True)
             return None
         kept = without_later(value, self._later)

@@ -251,6 +251,11 @@ class RuleDocument(_Model):
     tests: list[TestDocument] = []
 
 
+def comes_later(key: str) -> bool:
+    """Whether this version refuses a key of the language by name."""
+    return key in LATER
+
+
 def without_later(value: dict[str, Any], refuse: Callable[[tuple[str, ...]], None]) -> dict[str, Any]:
     """The mapping without the keys that come later, each of them refused; a pattern that has one goes altogether."""
     kept: dict[str, Any] = {}

@@ -65,7 +65,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence_:
+class Sequence_:  # noqa: N801 -- without the underscore it is the standard library's
     """The steps in order within the window."""
 
     within: timedelta

@@ -35,8 +35,8 @@ from alertbot.rules.expression import compile_expression
 from alertbot.rules.fields import closest, fold, kind_of, show, unknown_field
 
 Way = tuple[str | int, ...]
-Lists = Mapping[str, Sequence[str]]
-"""The values of each list that `expand` may name."""
+Lists = Mapping[str, Sequence[str]] | None
+"""The values of each list that `expand` may name; None where lists are not supported."""
 
 MAX_CONDITION = 10_000
 MAX_NESTING = 40
@@ -209,11 +209,15 @@ def _wrong_null(field: str | None, given: set[str]) -> str | None:
 
 
 def _wrong_placeholder(text: str, lists: Lists) -> str | None:
-    for found in _PLACEHOLDER.finditer(text):
-        if found[1] and found[1] not in lists:
-            meant = closest(found[1], list(lists))
-            return f"there is no list {found[1]!r}" + (f"; did you mean {meant!r}?" if meant else " in lists/")
-    if math.prod(len(lists[found[1]]) for found in _PLACEHOLDER.finditer(text) if found[1]) > MAX_EXPANDED:
+    names = [found[1] for found in _PLACEHOLDER.finditer(text) if found[1]]
+    if names and lists is None:
+        return "lists are not supported yet by this version"
+    known = lists or {}
+    for name in names:
+        if name not in known:
+            meant = closest(name, list(known))
+            return f"there is no list {name!r}" + (f"; did you mean {meant!r}?" if meant else " in lists/")
+    if math.prod(len(known[name]) for name in names) > MAX_EXPANDED:
         return f"the lists in it make more than {MAX_EXPANDED} values"
     return None
 
@@ -247,10 +251,11 @@ def _as_sigma(modifiers: Sequence[str], value: Any, lists: Lists) -> Iterator[An
 
 def _expanded(text: str, lists: Lists) -> Iterator[str]:
     r"""Every value of each list in place of its `%name%`; `\%` is a plain percent sign."""
+    known = lists or {}
     pieces: list[Sequence[str]] = []
     past = 0
     for found in _PLACEHOLDER.finditer(text):
-        pieces += [[text[past : found.start()]], lists[found[1]] if found[1] else ["%"]]
+        pieces += [[text[past : found.start()]], known[found[1]] if found[1] else ["%"]]
         past = found.end()
     pieces.append([text[past:]])
     yield from map("".join, product(*pieces))

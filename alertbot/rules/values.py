@@ -70,7 +70,7 @@ def _zone(name: object) -> ZoneInfo:
     if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_+/-]{1,64}", name):
         try:
             return ZoneInfo(name)
-        except (ValueError, OSError):
+        except (ValueError, KeyError, OSError):
             pass
     from zoneinfo import available_timezones
 

@@ -47,7 +47,7 @@ def read(text: str, lists: Mapping[str, Sequence[str]] | None = None) -> tuple[D
         said.append((".".join(map(str, way[1:])), message))
 
     value = parse(textwrap.dedent(text), "test")[0].value
-    return read_detection(value, ("detection",), lists or {}, report), said
+    return read_detection(value, ("detection",), {} if lists is None else lists, report), said
 
 
 def condition(text: str, lists: Mapping[str, Sequence[str]] | None = None) -> Condition:

@@ -1,0 +1,171 @@
+"""`alertbot check` and `alertbot test`, as people call them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from alertbot.cli import execute
+from tests.rules.build import write
+
+GOOD = """
+title: x
+detection: {failed: {outcome: failure}}
+burst: {count: 3, within: 10m}
+tests:
+  - it: alerts on the third
+    events: [{at: 2026-01-15 10:00, login: anna@example.com, outcome: failure, times: 3, every: 1m}]
+    alerts: [{at: 2026-01-15 10:02, account: anna@example.com}]
+"""
+WRONG_TEST = GOOD.replace("10:02", "10:03").replace("alerts on", "is wrong on")
+BROKEN = "title: x\ndetection: {failed: {outcom: failure}}\nburst: {count: 1, within: 10m}\n"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, and no configuration in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith(("DOCSPACE_", "SLACK_", "ALERTBOT_")):
+            monkeypatch.delenv(name)
+    return tmp_path
+
+
+def test_check_says_how_much_is_fine(here, capsys):
+    write(here, "rules/a.yml", GOOD)
+    assert execute(["check", "rules"]) == 0
+    assert capsys.readouterr().out == "1 rule, 1 test: fine\n"
+
+
+def test_check_names_every_mistake_and_ends_with_1(here, capsys):
+    write(here, "rules/a.yml", BROKEN)
+    write(here, "rules/b.yml", "title: [\n")
+    assert execute(["check", "rules/a.yml", "rules/b.yml"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "rules/a.yml:2:22: detection.failed.outcom: events have no field 'outcom'; did you mean 'outcome'?"
+    assert lines[1] == "rules/a.yml:3:16: burst.count: must be at least 2"
+    assert lines[2].startswith("rules/b.yml:2:1: is not YAML")
+    assert lines[3] == "3 mistakes"
+
+
+def test_warnings_alone_are_no_mistake(here, capsys):
+    write(here, "rules/a.yml", GOOD + "respond: Call {nam}.\n")
+    assert execute(["check", "rules"]) == 0
+    warning, summary = capsys.readouterr().out.splitlines()
+    assert "warning: respond: nothing is known as {nam}" in warning
+    assert summary == "1 rule, 1 test: fine (1 warning)"
+
+
+def test_check_hints_at_rules_without_tests(here, capsys):
+    write(here, "rules/a.yml", GOOD.partition("tests:")[0])
+    assert execute(["check", "rules"]) == 0
+    assert capsys.readouterr().out == "1 rule, 0 tests: fine (1 rule without tests)\n"
+
+
+def test_check_as_json_is_a_list_of_mistakes(here, capsys):
+    write(here, "rules/a.yml", BROKEN)
+    assert execute(["check", "rules", "--format", "json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said[1] == {
+        "path": "rules/a.yml",
+        "line": 3,
+        "col": 16,
+        "message": "burst.count: must be at least 2",
+        "warning": False,
+    }
+
+
+def test_without_a_path_and_a_configuration_the_rules_here_are_looked_at(here, capsys):
+    write(here, "rules/a.yml", GOOD)
+    assert execute(["check"]) == 0
+    assert capsys.readouterr().out.startswith("1 rule, 1 test: fine")
+    assert execute(["test"]) == 0
+
+
+def test_without_anything_the_rules_that_ship_are_looked_at(here, capsys):
+    assert execute(["check"]) == 0
+    assert ": fine" in capsys.readouterr().out
+
+
+def test_check_looks_at_the_configuration_and_its_rules(here, capsys):
+    write(here, "mine/a.yml", GOOD)
+    file = write(here, "alertbot.yaml", "portals: [{name: main, url: http://[, api_key: x}]\nrules: [mine]\n")
+    assert execute(["check"]) == 1
+    assert "alertbot.yaml:1:" in capsys.readouterr().out
+    file.write_text("portals: [{name: main, url: 'https://acme.example.com', api_key: x}]\nrules: [mine]\n")
+    assert execute(["check"]) == 0
+    assert "1 rule, 1 test: fine" in capsys.readouterr().out
+
+
+def test_test_shows_each_test_of_each_rule(here, capsys):
+    write(here, "rules/a.yml", GOOD)
+    write(here, "rules/b.yml", WRONG_TEST)
+    assert execute(["test", "rules"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "a",
+        "  ✓ alerts on the third",
+        "b",
+        "  ✗ is wrong on the third",
+        "      rules/b.yml:5",
+        "      expected, did not come:  2026-01-15 10:03  account anna@example.com",
+        "      came, not expected:      2026-01-15 10:02  account anna@example.com  count 3",
+        "2 tests of 2 rules: 1 failed",
+    ]
+
+
+def test_test_as_json_is_a_list_of_results(here, capsys):
+    write(here, "rules/b.yml", WRONG_TEST)
+    assert execute(["test", "rules", "--format", "json"]) == 1
+    assert json.loads(capsys.readouterr().out) == [
+        {
+            "rule": "b",
+            "it": "is wrong on the third",
+            "passed": False,
+            "path": "rules/b.yml",
+            "line": 5,
+            "missing": ["2026-01-15 10:03  account anna@example.com"],
+            "unexpected": ["2026-01-15 10:02  account anna@example.com  count 3"],
+        }
+    ]
+
+
+def test_test_of_broken_rules_names_the_mistakes_and_ends_with_2(here, capsys):
+    write(here, "rules/a.yml", BROKEN)
+    assert execute(["test", "rules"]) == 2
+    assert "rules/a.yml:3:16: burst.count: must be at least 2" in capsys.readouterr().err
+
+
+def test_rules_that_hold_anything_hostile_are_checked_without_a_traceback(here, capsys):
+    write(here, "rules/a.yml", "title: " + "[" * 500)
+    write(
+        here,
+        "rules/b.yml",
+        "a: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(
+            f"{new}: &{new} [*{old}, *{old}, *{old}, *{old}, *{old}, *{old}, *{old}, *{old}, *{old}]\n"
+            for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+        ),
+    )
+    write(here, "rules/c.yml", "title: x\ndetection: {a: {login|re: '((a{50}){50}){50}'}}")
+    started = time.monotonic()
+    assert execute(["check", "rules"]) == 1
+    assert time.monotonic() - started < 10
+    out = capsys.readouterr().out
+    assert all(f"rules/{name}.yml:" in out for name in "abc")
+    assert "Traceback" not in out
+
+
+def test_check_imports_nothing_that_only_a_running_bot_needs(here):
+    program = (
+        "import sys; from alertbot.cli import execute; execute(['check', 'rules']); "
+        "print(sorted({'httpx', 'sqlalchemy', 'aiohttp', 'slack_sdk', 'rich', 'holidays'} & set(sys.modules)))"
+    )
+    write(here, "rules/a.yml", GOOD)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["1 rule, 1 test: fine", "[]"]
