@@ -15,6 +15,7 @@ from alertbot.documents import Document, validate
 from alertbot.errors import Mistake
 from alertbot.event import ATTRIBUTES, Feed
 from alertbot.rules.condition import Condition, all_of, fields_of
+from alertbot.rules.detection import Detection, read_detection
 from alertbot.rules.document import PATTERNS, RuleDocument, SequenceDocument, comes_later, without_later
 from alertbot.rules.fields import closest
 from alertbot.rules.inline import check_test
@@ -32,7 +33,7 @@ from alertbot.rules.model import (
     Sequence_,
     Step,
 )
-from alertbot.rules.sigma import Detection, Lists, Way, read_detection, read_selection
+from alertbot.rules.sigma import Lists, Way, read_selection
 from alertbot.rules.values import is_rule_name
 
 RULE_STEP = "rule:"

@@ -1,16 +1,15 @@
-"""Sigma's detection grammar → conditions.
+"""Sigma's selections → conditions: fields, modifiers and values.
 
-In comes the value of `detection` (or of `only`, `except`, `raise`: one selection) as read from YAML; out go conditions. pySigma
-parses values, modifiers and the condition's text; what it cannot place or does not check is checked here, so that every
-mistake has its place. What Sigma has and logins have no use for is refused by name, never approximated.
+In comes one selection as read from YAML (of `detection`, or the whole of `only`); out goes a condition. pySigma parses values
+and modifiers; what it cannot place or does not check is checked here, so that every mistake has its place. What Sigma has and
+logins have no use for is refused by name, never approximated.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from itertools import product
 from typing import Any, Protocol
@@ -38,8 +37,6 @@ Way = tuple[str | int, ...]
 Lists = Mapping[str, Sequence[str]] | None
 """The values of each list that `expand` may name; None where lists are not supported."""
 
-MAX_CONDITION = 10_000
-MAX_NESTING = 40
 MAX_EXPANDED = 10_000
 
 _TEXT = {"contains", "startswith", "endswith", "cased", "re", "cidr", "expand", "fieldref"}
@@ -59,38 +56,14 @@ _UNSUPPORTED = {"base64", "base64offset", "wide", "utf16", "utf16le", "utf16be",
 _PLACEHOLDER = re.compile(r"\\%|%([\w.-]+)%")
 
 
+Join = Callable[[Iterable[Condition]], Condition]
+"""`all_of` or `any_of`."""
+
+
 class Report(Protocol):
     """Takes a mistake: the way to its value, a sentence, and whether it is the key that is wrong."""
 
     def __call__(self, way: Way, message: str, *, at_key: bool = False) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """The selections by name (None: broken), the condition over them (None: none was given, or it is broken), and the names
-    that the condition uses."""
-
-    selections: Mapping[str, Condition | None]
-    condition: Condition | None
-    used: frozenset[str]
-
-
-def read_detection(value: Any, way: Way, lists: Lists, report: Report) -> Detection:
-    """A `detection` with its named selections and condition."""
-    if not isinstance(value, dict):
-        report(way, "must be a mapping of named selections")
-        return Detection({}, None, frozenset())
-    if "timeframe" in value:
-        report((*way, "timeframe"), "is not part of Sigma 2: say `burst` or `distinct` with `within`", at_key=True)
-    names = [name for name in value if name not in ("condition", "timeframe")]
-    if not names:
-        report(way, "names no selection")
-    selections = {name: read_selection(value[name], (*way, name), lists, report) for name in names}
-    if "condition" in value:
-        return _with_condition(value["condition"], (*way, "condition"), selections, report)
-    if len(names) == 1:
-        return Detection(selections, selections[names[0]], frozenset(names))
-    return Detection(selections, None, frozenset())
 
 
 def read_selection(value: Any, way: Way, lists: Lists, report: Report) -> Condition | None:
@@ -102,7 +75,7 @@ def read_selection(value: Any, way: Way, lists: Lists, report: Report) -> Condit
             report(way, "is empty: it would match nothing")
             return None
         parts = [read_selection(item, (*way, number), lists, report) for number, item in enumerate(value)]
-        return _combined(any_of, parts)
+        return combined(any_of, parts)
     return _item("", value, way, lists, report)
 
 
@@ -110,11 +83,13 @@ def _fields(value: dict[str, Any], way: Way, lists: Lists, report: Report) -> Co
     if not value:
         report(way, "is empty; `id: '*'` selects every event")
         return None
-    return _combined(all_of, [_item(key, given, (*way, key), lists, report) for key, given in value.items()])
+    return combined(all_of, [_item(key, given, (*way, key), lists, report) for key, given in value.items()])
 
 
-def _combined(join: Any, parts: Sequence[Condition | None]) -> Condition | None:
-    return None if None in parts else join(parts)
+def combined(join: Join, parts: Sequence[Condition | None]) -> Condition | None:
+    """The parts as one; None where one of them is broken."""
+    whole = [part for part in parts if part is not None]
+    return join(whole) if len(whole) == len(parts) else None
 
 
 def _item(key: str, value: Any, way: Way, lists: Lists, report: Report) -> Condition | None:
@@ -332,109 +307,3 @@ def _text_leaf(field: str | None, parts: Sequence[Any], *, cased: bool) -> Condi
         for part in forms
     )
     return Like(field, pattern, cased)
-
-
-def _with_condition(value: Any, way: Way, selections: Mapping[str, Condition | None], report: Report) -> Detection:
-    """A condition, or a list of them of which one must hold."""
-    texts = value if isinstance(value, list) else [value]
-    ways = [(*way, number) for number in range(len(texts))] if isinstance(value, list) else [way]
-    if not texts:
-        report(way, "is an empty list")
-    conditions: list[Condition | None] = []
-    used: set[str] = set()
-    for text, at in zip(texts, ways, strict=True):
-        reader = _ConditionReader(selections, at, report)
-        conditions.append(reader.read(text))
-        used |= reader.used
-    condition = _combined(any_of, conditions) if conditions else None
-    return Detection(selections, condition, frozenset(used))
-
-
-class _ConditionReader:
-    """One condition's text, read against the selections."""
-
-    def __init__(self, selections: Mapping[str, Condition | None], way: Way, report: Report) -> None:
-        self.selections = selections
-        self.way = way
-        self.report = report
-        self.used: set[str] = set()
-
-    def read(self, text: Any) -> Condition | None:
-        """The condition; None where it is broken or names a broken selection."""
-        from sigma.conditions import SigmaCondition
-        from sigma.exceptions import SigmaError
-
-        if not isinstance(text, str) or not text.strip():
-            self.report(self.way, "must be a text like `selection and not filter`")
-            return None
-        if "|" in text:
-            self.report(self.way, "the pipe is not part of Sigma 2: say `burst` or `distinct` with `within`")
-            return None
-        if len(text) > MAX_CONDITION:
-            self.report(self.way, f"is longer than {MAX_CONDITION} characters")
-            return None
-        if _nesting(text) > MAX_NESTING:
-            self.report(self.way, f"is nested deeper than {MAX_NESTING} brackets and nots")
-            return None
-        try:
-            return self._node(SigmaCondition(text, None).parse(postprocess=False))  # type: ignore[arg-type]  # unused here
-        except SigmaError as exc:
-            self.report(self.way, _unreadable(text, str(exc)))
-        return None
-
-    def _node(self, node: Any) -> Condition | None:
-        from sigma import conditions as sigma
-
-        match node:
-            case sigma.ConditionIdentifier():
-                return self._named(node.identifier)
-            case sigma.ConditionSelector():
-                join = all_of if node.cond_class is sigma.ConditionAND else any_of
-                names = self._names(node)
-                return _combined(join, [self._named(name) for name in names]) if names else None
-            case sigma.ConditionAND():
-                return _combined(all_of, [self._node(part) for part in node.args])
-            case sigma.ConditionOR():
-                return _combined(any_of, [self._node(part) for part in node.args])
-            case sigma.ConditionNOT():
-                part = self._node(node.args[0])
-                return None if part is None else negate(part)
-        raise NotImplementedError(type(node).__name__)
-
-    def _named(self, name: str) -> Condition | None:
-        if name not in self.selections:
-            meant = closest(name, list(self.selections))
-            self.report(self.way, f"there is no selection {name!r}" + (f"; did you mean {meant!r}?" if meant else ""))
-            return None
-        self.used.add(name)
-        return self.selections[name]
-
-    def _names(self, node: Any) -> list[str]:
-        """The selections that `1 of`, `any of` or `all of` means; none beginning with `_` unless the pattern does."""
-        pattern = "*" if node.pattern == "them" else node.pattern
-        form = re.compile(".*".join(map(re.escape, pattern.split("*"))))
-        hidden = pattern.startswith("_")
-        names = [name for name in self.selections if form.fullmatch(name) and (hidden or not name.startswith("_"))]
-        if not names:
-            self.report(self.way, f"no selection is called like {node.pattern!r}")
-        return names
-
-
-def _nesting(text: str) -> int:
-    """An upper bound of how deep a condition's brackets and nots are nested."""
-    deepest = depth = nots = 0
-    for word in re.findall(r"[()]|\w+", text):
-        depth += (word == "(") - (word == ")")
-        nots = nots + 1 if word == "not" else nots if word == "(" else 0
-        deepest = max(deepest, depth + nots)
-    return deepest
-
-
-def _unreadable(text: str, message: str) -> str:
-    found = re.search(r"\(at char (\d+)\)", message)
-    position = int(found[1]) if found else 0
-    rest = text[position:].split()
-    near = f"at {rest[0]!r}" if rest else "at its end"
-    shouted = re.search(r"\b(AND|OR|NOT)\b", text)
-    hint = f"; write {shouted[0].lower()} in lower case" if shouted else ""
-    return f"cannot be understood {near}: names joined by and, or, not, `1 of`, `all of` and brackets{hint}"

@@ -9,10 +9,10 @@ from typing import Any
 
 from alertbot.event import Event
 from alertbot.rules.condition import Condition
+from alertbot.rules.detection import Detection, read_detection
 from alertbot.rules.load import load_rules
 from alertbot.rules.match import select
 from alertbot.rules.model import Rule, RuleBook, Selection
-from alertbot.rules.sigma import Detection, read_detection
 from alertbot.yaml12 import parse
 
 FAILURE: dict[str, Any] = {

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from alertbot.event import ATTRIBUTES, Event
 from alertbot.rules.condition import equalities, fingerprint
+from alertbot.rules.detection import read_detection
 from alertbot.rules.fields import texts
 from alertbot.rules.match import MAX_REMEMBERED, select
-from alertbot.rules.sigma import read_detection
 from tests.rules import naive
 from tests.rules.build import condition, event, selection
 
