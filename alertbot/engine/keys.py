@@ -1,7 +1,7 @@
 """From an event to the key of a rule: the values of its `by` fields.
 
 Keys are compared ignoring case, as matching does; a finding shows them as its firing event spells them. Absent and empty
-values are no key.
+values are no key, nor is what the portal leaves of an IPv6 address.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TEXT_FIELDS = frozenset(
 def text_of(event: Event, field: str) -> str | None:
     """A field's value as text, None where it is absent or empty. Several values are one text, in order, with commas."""
     value: Any = getattr(event, ATTRIBUTES[field])
-    if value is None or value in ("", ()):
+    if value is None or value in ("", ()) or (field == "ip" and event.ip_partial):
         return None
     if isinstance(value, str):
         return value
@@ -33,7 +33,7 @@ def text_of(event: Event, field: str) -> str | None:
     if field == "date":
         return iso(value)
     if isinstance(value, tuple):
-        return ",".join(sorted(str(part) for part in value))
+        return ",".join(str(part) for part in value)
     return str(value)
 
 
@@ -57,6 +57,13 @@ def keyer(fields: tuple[str, ...]) -> Keyer:
 
 
 def _one(field: str) -> Callable[[Event], str | None]:
+    if field == "ip":
+
+        def address(event: Event) -> str | None:
+            # Of an IPv6 address the portal keeps the first group: no address, so no key.
+            return event.ip.lower() if event.ip and not event.ip_partial else None
+
+        return address
     if field not in _TEXT_FIELDS:
 
         def other(event: Event) -> str | None:
