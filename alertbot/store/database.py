@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -111,7 +112,9 @@ class _Insert:
             statement = statement.on_conflict_do_update(index_elements=keys, set_=new)
         else:
             statement = statement.on_conflict_do_nothing()
-        self._sql = str(statement.compile(dialect=dialect))
+        compiled = statement.compile(dialect=dialect)
+        self._sql = str(compiled)
+        self._in_order = itemgetter(*compiled.positiontup) if compiled.positional and compiled.positiontup else None
         binders = [(name, into.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names]
         self._binders = [(name, binder) for name, binder in binders if binder is not None]
 
@@ -119,14 +122,20 @@ class _Insert:
         for name, binder in self._binders:
             for row in rows:
                 row[name] = binder(row[name])
-        connection.exec_driver_sql(self._sql, rows)
+        connection.exec_driver_sql(self._sql, rows if self._in_order is None else list(map(self._in_order, rows)))
 
 
 def _prepared(path: Path, write: bool) -> LockFile | None:
     """The lock of whoever writes, and a file that only its owner reads: the store holds people's logins."""
     if not write:
-        if not path.exists():
-            raise StoreError(f"There is no store at {path} yet: alertbot run makes it.")
+        try:
+            path.stat()
+        except FileNotFoundError as exc:
+            raise StoreError(f"There is no store at {path} yet: alertbot run makes it.") from exc
+        except OSError as exc:
+            raise StoreError(
+                f"The store {path} cannot be read ({exc.strerror}): read it as the user that alertbot runs as."
+            ) from exc
         return None
     lock = LockFile(path)
     with suppress(OSError):  # what is wrong with it, SQLite says better
@@ -137,7 +146,6 @@ def _prepared(path: Path, write: bool) -> LockFile | None:
 def _sqlite_writer(url: URL) -> Engine:
     engine = create_engine(
         url,
-        paramstyle="named",
         poolclass=QueuePool,
         pool_size=1,
         max_overflow=0,
@@ -172,9 +180,7 @@ def _sqlite_reader(url: URL) -> Engine:
                 return _read_only(path, "mode=ro&immutable=1")
             raise
 
-    engine = create_engine(
-        "sqlite://", creator=connect, paramstyle="named", poolclass=QueuePool, max_overflow=-1, hide_parameters=True
-    )
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1, hide_parameters=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

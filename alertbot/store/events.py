@@ -58,10 +58,9 @@ class Events(Database):
         return self._decoded(chosen.order_by(events.c.at_us, events.c.feed, events.c.id))
 
     def _decoded(self, chosen: Select[Any]) -> Generator[Event, None, None]:
-        with self._read() as connection:
-            with connection.execution_options(yield_per=AT_ONCE).execute(chosen) as rows:
-                for body in rows.scalars():
-                    yield _decoder.decode(body)
+        with self._read() as connection, connection.execution_options(yield_per=AT_ONCE).execute(chosen) as rows:
+            for body in rows.scalars():
+                yield _decoder.decode(body)
 
     def newest_us(self, portal: str) -> int | None:
         """The date of a portal's newest stored event."""

@@ -10,6 +10,8 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -100,19 +102,44 @@ def test_a_reader_leaves_the_bytes_of_a_sqlite_store_as_they_are(sqlite_url: str
     assert path.read_bytes() == before
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not write")
-def test_a_reader_without_the_right_to_write_beside_the_store_reads_it(tmp_path: Path) -> None:
-    with Store.open(f"sqlite:///{tmp_path}/alertbot.db", write=True) as writer:
-        writer.commit_poll(poll(3))
-    (tmp_path / "alertbot.db").chmod(0o644)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    os.seteuid(65_534)
-    try:
-        with Store.open(f"sqlite:///{tmp_path}/alertbot.db", write=False) as reader:
-            assert len(list(reader.events("main"))) == 3
-    finally:
+@pytest.fixture
+def nobody() -> Iterator[Path]:
+    """A folder that everybody may enter and only we may write; the test goes on as somebody else after `become_nobody`."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody who may not write")
+    with tempfile.TemporaryDirectory(prefix="alertbot-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
         os.seteuid(0)
+
+
+def become_nobody() -> None:
+    os.seteuid(65_534)
+
+
+def test_a_reader_without_the_right_to_write_beside_the_store_reads_it(nobody: Path) -> None:
+    url = f"sqlite:///{nobody}/alertbot.db"
+    with Store.open(url, write=True) as writer:
+        writer.commit_poll(poll(3))
+    (nobody / "alertbot.db").chmod(0o644)
+    become_nobody()
+    with Store.open(url, write=False) as reader:
+        assert len(list(reader.events("main"))) == 3
+
+
+def test_a_reader_without_the_right_to_read_is_told_so(nobody: Path) -> None:
+    url = f"sqlite:///{nobody}/alertbot.db"
+    Store.open(url, write=True).close()
+    become_nobody()
+    with pytest.raises(StoreError, match="alertbot runs as"):
+        Store.open(url, write=False)
+
+
+def test_a_reader_who_may_not_enter_the_folder_is_told_so(nobody: Path) -> None:
+    nobody.chmod(0o700)
+    become_nobody()
+    with pytest.raises(StoreError, match=r"Permission denied.: read it as the user that alertbot runs as"):
+        Store.open(f"sqlite:///{nobody}/alertbot.db", write=False)
 
 
 def test_only_its_owner_may_read_a_new_sqlite_store(sqlite_url: str, tmp_path: Path) -> None:
@@ -133,16 +160,10 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         Store.open(f"sqlite:///{tmp_path}/nowhere/alertbot.db", write=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not write")
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    os.seteuid(65_534)
-    try:
-        with pytest.raises(StoreError, match=r"Permission denied.*needs the right to write"):
-            Store.open(f"sqlite:///{tmp_path}/alertbot.db", write=True)
-    finally:
-        os.seteuid(0)
+def test_a_folder_that_cannot_be_written_is_named(nobody: Path) -> None:
+    become_nobody()
+    with pytest.raises(StoreError, match=r"Permission denied.*needs the right to write"):
+        Store.open(f"sqlite:///{nobody}/alertbot.db", write=True)
 
 
 def test_a_file_that_is_no_database_is_left_alone(sqlite_url: str, tmp_path: Path) -> None:
