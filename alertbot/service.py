@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import httpx
 import structlog
 
 from alertbot.announce import announcement
@@ -26,7 +27,7 @@ from alertbot.errors import AlertbotError, LostOwnership, PortalBusy, PortalErro
 from alertbot.event import Event
 from alertbot.incidents import Telling
 from alertbot.outbox import OutboxEntry, entry_id, priority_of
-from alertbot.portal.client import PortalClient, open_http
+from alertbot.portal.client import PortalClient, connect
 from alertbot.rules.model import Rule, RuleBook
 from alertbot.slack.client import SlackClient, WebhookClient
 from alertbot.slack.delivery import Delivery
@@ -54,6 +55,7 @@ class Service:
         self._store = store
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._stopping = asyncio.Event()
+        self._http: httpx.AsyncClient | None = None
 
     async def run(self) -> None:
         """Run until told to stop."""
@@ -70,8 +72,7 @@ class Service:
             tasks.append(asyncio.create_task(self._announce(watches, delivery), name="announce"))
             sending = asyncio.create_task(delivery.run(), name="delivery")
             log.info("started", portals=len(watches), rules=len(self._rules), store=self._store.place)
-            stopping = asyncio.create_task(self._stopping.wait())
-            await asyncio.wait([stopping, sending, *tasks], return_when=asyncio.FIRST_EXCEPTION)
+            await self._until_told_or_broken([*tasks, sending])
             log.info("stopping")
             await self._stop(tasks, watches, delivery, sending)
             for task in (*tasks, sending):
@@ -100,7 +101,7 @@ class Service:
         return Delivery(self._store, sender, self.in_store)
 
     async def _watch(self, portal: PortalSettings, delivery: Delivery, stack: AsyncExitStack) -> PortalWatch:
-        http = await stack.enter_async_context(open_http(portal))
+        http = await stack.enter_async_context(connect(portal))
         committer = Committer(self._store, self.in_store, partial(_write, self._slack, portal))
         watch = PortalWatch(
             portal,
@@ -115,6 +116,16 @@ class Service:
         return watch
 
     # -- loops ---------------------------------------------------------------------------------------------------------
+
+    async def _until_told_or_broken(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Until SIGTERM or SIGINT, or until a task cannot go on."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        running: set[asyncio.Task[Any]] = {stopping, *tasks}
+        while stopping in running:
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            if any(task.exception() for task in done):
+                break
+        stopping.cancel()
 
     async def _watch_for_ever(self, watch: PortalWatch, place: int) -> None:
         portal = watch.settings
