@@ -253,12 +253,14 @@ class Delivery:
         """A look can be broken off; a post is given a moment, else its outcome is unknown to the next run."""
         for task in self._looking.values():
             task.cancel()
-        if self._posting:
-            await asyncio.wait(list(self._posting.values()), timeout=_GRACE.total_seconds())
-        left = [*self._posting.values(), *self._looking.values()]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        try:
+            if self._posting:
+                await asyncio.wait(list(self._posting.values()), timeout=_GRACE.total_seconds())
+        finally:
+            left = [*self._posting.values(), *self._looking.values()]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
 
 def _say_once(attempt: RetryCallState) -> None:
