@@ -22,7 +22,7 @@ import structlog
 from alertbot.commit import Brought, Committer, InStore
 from alertbot.config import PortalSettings
 from alertbot.engine import Difference, Engine
-from alertbot.errors import PortalError, StoreError
+from alertbot.errors import PortalError, PortalTransient, StoreError
 from alertbot.event import Event
 from alertbot.identity import Directory, identify, needs_lookup
 from alertbot.incidents import Watch
@@ -36,6 +36,8 @@ from alertbot.store.records import PortalState, RuleVersion, StoredPerson
 from alertbot.store.store import Store
 
 PEOPLE_EVERY = timedelta(minutes=15)
+PEOPLE_AGAIN = timedelta(minutes=1)
+"""How soon the directory is asked for again after it could not be read."""
 REBUILD_EVERY = timedelta(minutes=1)
 TRY_AGAIN_EVERY = timedelta(seconds=5)
 SLICE = 1_000
@@ -69,7 +71,7 @@ class PortalWatch:
         self._state = PortalState(name=settings.name)
         self._directory = Directory(())
         self._people: list[StoredPerson] | None = None
-        self._people_at: float | None = None
+        self._people_due = 0.0
         self._unknown: set[str] = set()
         self._catching_up = False
         self._engine: Engine | None = None
@@ -115,26 +117,35 @@ class PortalWatch:
     # -- reading -------------------------------------------------------------------------------------------------------
 
     async def _refresh_people(self) -> None:
-        """The directory, every quarter of an hour; where it cannot be read, the one that is known serves."""
-        if self._people_at is None or time.monotonic() - self._people_at >= PEOPLE_EVERY.total_seconds():
-            await self._read_people()
+        """The directory, every quarter of an hour; where it cannot be read, the one that is known serves.
 
-    async def _read_people(self) -> None:
+        With none at all a poll fails instead: what is stored without knowing anybody stays so.
+        """
+        if time.monotonic() < self._people_due:
+            return
+        error = await self._read_people()
+        if isinstance(error, PortalTransient) and not len(self._directory):
+            self._people_due = 0.0
+            raise error
+
+    async def _read_people(self) -> PortalError | None:
         try:
             people = await read_people(self._client)
         except PortalError as exc:
             log.warning("people.unread", portal=self.settings.name, error=str(exc))
-        else:
-            self._directory = Directory(people)
-            self._unknown.clear()
-            self._people = [StoredPerson(person.id, msgspec.json.encode(person)) for person in people]
-        self._people_at = time.monotonic()
+            self._people_due = time.monotonic() + PEOPLE_AGAIN.total_seconds()
+            return exc
+        self._directory = Directory(people)
+        self._unknown.clear()
+        self._people = [StoredPerson(person.id, msgspec.json.encode(person)) for person in people]
+        self._people_due = time.monotonic() + PEOPLE_EVERY.total_seconds()
+        log.debug("people.read", portal=self.settings.name, people=len(people))
+        return None
 
     async def _enriched(self, events: Sequence[Event]) -> list[Event]:
         unknown = needs_lookup(events, self._directory) - self._unknown
-        if unknown:
-            await self._read_people()
-            self._unknown |= unknown
+        if unknown and await self._read_people() is None:
+            self._unknown |= unknown  # the directory does not have them: asking again would not help
         return [locate(identify(event, self._directory)) for event in events]
 
     # -- storing and evaluating ----------------------------------------------------------------------------------------
@@ -147,7 +158,7 @@ class PortalWatch:
         else:
             await self._store_only(brought, complete=batch.complete)
         self._people = None
-        if self._building is not None:
+        if self._building is not None and not self._building.done():
             self._meanwhile.extend(events)
 
     async def _evaluate(self, engine: Engine, brought: Brought) -> None:
@@ -171,7 +182,13 @@ class PortalWatch:
     async def _store_only(self, brought: Brought, *, complete: bool) -> None:
         """Pages of a first start or a catch-up: stored at once, evaluated when there is no hole before them any more."""
         self._catching_up = True
-        state = msgspec.structs.replace(self._state, last_poll_us=time.time_ns() // 1_000)
+        evaluated_us = self._state.evaluated_to_us
+        late = [event for event in brought.events if evaluated_us is not None and event.at_us <= evaluated_us]
+        state = msgspec.structs.replace(
+            self._state,
+            rebuild_from_us=_earliest(self._state.rebuild_from_us, late),
+            last_poll_us=time.time_ns() // 1_000,
+        )
         if complete and state.watching_since_us is None:
             newest = max((event.at_us for event in brought.events), default=0)
             stored = await self._in_store(self._store.newest_us, self.settings.name)
@@ -185,10 +202,11 @@ class PortalWatch:
     async def _commit(
         self, state: PortalState, difference: Difference, brought: Brought, versions: Sequence[RuleVersion] = ()
     ) -> None:
+        since_us = {**self._versions, **{(v.rule, v.version): v.since_us for v in versions}}
         commit = await self._committer.prepare(
             state,
             self._rules,
-            Watch(state.watching_since_us or 0, self._versions),
+            Watch(state.watching_since_us or 0, since_us),
             self._portal_now_us,
             brought=brought,
             changed=difference.changed,
@@ -198,7 +216,7 @@ class PortalWatch:
         log.debug("poll.decided", portal=state.name, findings=len(difference.changed), messages=len(commit.outbox))
         await self._in_store(self._store.commit_poll, commit)
         log.debug("poll.committed", portal=state.name, events=len(brought.events))
-        self._state = state
+        self._state, self._versions = state, since_us
         if commit.outbox:
             self._on_commit()
 
@@ -232,12 +250,14 @@ class PortalWatch:
                 # What is stored from here on comes in `_meanwhile`, and is not in the stream: it shows the store as it is now.
                 events = await self._in_store(_slice, stream)
                 self._meanwhile = []
+            log.debug("build.began", portal=self.settings.name)
             while events:
                 engine.load(events)
                 await asyncio.sleep(0)
                 events = await self._in_store(_slice, stream)
         finally:
             await self._in_store(stream.close)
+        log.debug("build.loaded", portal=self.settings.name)
         async with self._one_at_a_time:
             await self._exchange(engine)
 
@@ -252,7 +272,6 @@ class PortalWatch:
         difference = engine.resume(self._meanwhile, [f.finding for f in stored if (f.finding.rule, f.finding.version) in ours])
         known = self._versions.keys()
         changed = [f for f in difference.changed if f.last_us >= floor_us or (f.rule, f.version) not in known]
-        self._versions = {**self._versions, **{(v.rule, v.version): v.since_us for v in new_versions}}
         newest = await self._in_store(self._store.newest_us, name)
         state = msgspec.structs.replace(
             state,
