@@ -126,7 +126,7 @@ class Terminal:
 
         indent = 4 if message.thread_ts else 0
         width = min(self._console.width, 100) - indent
-        self._console.print(Padding(render_terminal(message, zone=self._zone, width=width), (0, 0, 1, indent)))
+        self._console.print(Padding(render_terminal(message, zone=self._zone, width=width), (0, 0, 1, indent)), soft_wrap=False)
 
     def count(self, lines: Sequence[Line]) -> None:
         """The count at the end."""
@@ -138,6 +138,6 @@ class Terminal:
         for line in lines:
             style = "green" if line.right else "bold red"
             table.add_row(line.what, line.counted, line.expected, "right" if line.right else "WRONG", style=style)
-        self._console.print(table)
+        self._console.print(table, soft_wrap=False)
         if all(line.right for line in lines):
             self._console.print("Nothing lost, nothing doubled.")
