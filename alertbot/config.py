@@ -27,7 +27,6 @@ ENVIRONMENT = "the environment"
 
 NOT_YET: tuple[Way, ...] = (
     ("slack", "app_token"),
-    ("slack", "fallback"),
     ("slack", "responders"),
     ("slack", "end_sessions"),
     ("routes",),

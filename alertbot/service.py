@@ -26,7 +26,7 @@ from alertbot.config import PortalSettings, Settings, SlackSettings
 from alertbot.errors import AlertbotError, LostOwnership, PortalBusy, PortalError, PortalRefused, StoreError
 from alertbot.event import Event
 from alertbot.incidents import Telling
-from alertbot.outbox import OutboxEntry, entry_id, priority_of
+from alertbot.outbox import OutboxEntry, Policy, entry_id, priority_of
 from alertbot.portal.client import PortalClient, connect
 from alertbot.rules.model import Rule, RuleBook
 from alertbot.slack.client import SlackClient, WebhookClient
@@ -98,7 +98,8 @@ class Service:
             assert slack.token is not None
             bot = SlackClient(slack.token.get_secret_value(), api_url=slack.api_url)
             sender = BotSender(await stack.enter_async_context(bot))
-        return Delivery(self._store, sender, self.in_store)
+        policy = Policy(fallback=slack.fallback, can_look=sender.can_look)
+        return Delivery(self._store, sender, self.in_store, policy=policy)
 
     async def _watch(self, portal: PortalSettings, delivery: Delivery, stack: AsyncExitStack) -> PortalWatch:
         http = await stack.enter_async_context(connect(portal))
