@@ -36,7 +36,7 @@ from alertbot.slack.senders import BotSender, Sender, WebhookSender
 from alertbot.store.store import Store
 from alertbot.watch import PortalWatch
 
-GRACE = timedelta(seconds=4)
+GRACE = timedelta(seconds=3)
 ALL_READY_WITHIN = timedelta(minutes=1)
 REFUSED_EVERY = timedelta(minutes=1)
 """How often a portal that refuses is asked again; people have to change something first."""
