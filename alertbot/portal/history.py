@@ -1,0 +1,478 @@
+"""A portal's history, read so that every event is offered once, in spite of everything.
+
+In come the portal's pages and what of them is stored already; out go batches of new events with the ranges of history that are
+covered once they are stored. Nothing counts before `stored` is called: after a failed commit the same rows are found again.
+
+A poll asks from the newest stored event less `lateness` on, and reads pages until one adds nothing new and lies behind that
+event; what lies deeper is read at most once a minute. Where much is missing (a first start, an outage) batches come page by
+page, newest first, with `complete` false, until the ranges meet; killed in between, the next reader goes on with the hole.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from alertbot.errors import PortalError, PortalRefused
+from alertbot.event import Event, Feed
+from alertbot.moments import from_us, span_us, to_us
+from alertbot.portal import notes
+from alertbot.portal.client import Answer, PortalClient
+from alertbot.portal.notes import Note, NoteKind
+from alertbot.portal.ranges import Hole, Range, holes, join, without
+from alertbot.portal.walk import PAGE, SECOND_US, Seen, Walk
+from alertbot.rows import Complaint, Page
+from alertbot.settings import PortalSettings
+
+__all__ = ["Batch", "HistoryReader", "Note", "NoteKind", "Range"]
+
+LAST = 20
+"""So many rows `/last` gives, and `/filter` in its place on a plan without the audit service."""
+
+DEEP_EVERY_S = 60.0
+PLAN_EVERY_S = 60.0
+STEADY_PAGES = 200
+"""A poll of more pages than this is a catch-up; one that follows a read within `OUTAGE_S` is not before."""
+CATCH_UP_PAGES = 20
+OUTAGE_S = 900.0
+SETTLING_REQUESTS = 600
+_HOUR_US = 3_600 * SECOND_US
+_DAY_US = 24 * _HOUR_US
+_SLACK_US = 2 * _HOUR_US
+_LONGEST_LIFETIME_US = 180 * _DAY_US
+_MOST_COMPLAINTS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """New events, each offered once, and the ranges that are covered when they are stored.
+
+    `complete`: nothing older is missing, so all that is stored can be evaluated. `portal_now` is the portal's clock before its
+    first page was read.
+    """
+
+    feed: Feed
+    events: tuple[Event, ...]
+    coverage: tuple[Range, ...]
+    complete: bool
+    portal_now: datetime
+    notes: tuple[Note, ...] = ()
+
+
+class HistoryReader:
+    """Reads one feed of one portal. One `read` at a time.
+
+    `coverage` and `recent` are what the store holds: the covered ranges, and id and date of the events dated within `lateness`
+    and two hours before the newest range's end.
+    """
+
+    def __init__(
+        self,
+        client: PortalClient,
+        portal: PortalSettings,
+        feed: Feed,
+        coverage: Sequence[Range],
+        recent: Iterable[tuple[int, int]],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._portal = portal
+        self._feed = feed
+        self._monotonic = monotonic
+        self._lateness_us = span_us(portal.lateness)
+        self._coverage = join(coverage)
+        known = tuple(recent)
+        self._seen = Seen(known)
+        self._newest_us = max((at_us for _, at_us in known), default=None)
+        self._trusted = self._trustworthy(self._coverage)
+        self._offered: Batch | None = None
+        self._fresh: dict[int, Event] = {}
+        self._counts = Seen()
+        self._notes: list[Note] = []
+        self._now_us = 0
+        self._read_at: float | None = None
+        self._deep_at: float | None = None
+        self._lifetime_us: int | None = None
+        self._plan_checked_at: float | None = None
+        self._no_plan = False
+        self._with_plan: frozenset[int] = frozenset()
+        self._told: set[NoteKind] = set()
+        self._complained: set[str] = set()
+        self.interval = portal.poll
+        """How soon to read again: sooner than `poll` where only the newest 20 rows are shown and many come."""
+
+    async def read(self) -> AsyncIterator[Batch]:
+        """One poll. Each batch must be stored, and `stored` called, before the next is asked for."""
+        self._fresh, self._counts, self._offered = {}, Seen(), None
+        self._notes = [note for note in self._notes if note.kind is not NoteKind.GAP]  # gaps are found again
+        if self._no_plan and not self._is_due(self._plan_checked_at, PLAN_EVERY_S):
+            yield self._newest_only(await self._last())
+            return
+        floor_us = self._floor_us()
+        answer = await self._page(0, floor_us)
+        if await self._is_disguised(answer.content, floor_us):
+            yield self._newest_only(answer.content)
+            return
+        if floor_us is None:
+            floor_us = self._now_us - span_us(self._portal.history)
+            self._coverage = (Range(floor_us, floor_us),)
+            answer = replace(answer, content=_not_before(floor_us, answer.content))
+        elif floor_us > self._now_us - self._lateness_us:  # the portal's clock was set back
+            floor_us = self._now_us - self._lateness_us
+            answer = await self._page(0, floor_us)
+        async for batch in self._all(answer, floor_us):
+            yield batch
+            if self._is_unstored():
+                return
+
+    def stored(self, batch: Batch) -> None:
+        """The batch was committed: from now on its events and ranges are known."""
+        for event in batch.events:
+            self._seen.add(event.id, event.at_us)
+            self._fresh.pop(event.id, None)
+        dates = [event.at_us for event in batch.events if event.at_us <= self._now_us]
+        self._newest_us = max([*dates, self._newest_us or 0]) or None
+        self._notes = [note for note in self._notes if note not in batch.notes]
+        self._coverage = batch.coverage
+        trusted = self._trustworthy(self._coverage)
+        self._trusted = trusted if batch.complete else join((*self._trusted, *trusted[-1:]))
+        self._seen.forget(self._trusted)
+        self._counts = Seen((event.id, event.at_us) for event in self._fresh.values())
+        self._offered = None
+
+    # What is asked
+
+    async def _all(self, answer: Answer[Page], floor_us: int) -> AsyncIterator[Batch]:
+        """The news, then old holes, then what lies deep."""
+        is_outage = self._coverage[-1].start_us == self._coverage[-1].end_us or self._is_due(self._read_at, OUTAGE_S)
+        news = _Way(Walk(patient=is_outage), floor_us, CATCH_UP_PAGES if is_outage else STEADY_PAGES)
+        async for batch in self._descend(news, answer):
+            yield batch
+            if self._is_unstored():
+                return
+        yield await self._finished(news)
+        if self._is_unstored():
+            return
+        while (hole := await self._old_hole(self._coverage)) is not None:
+            async for batch in self._fill(hole):
+                yield batch
+                if self._is_unstored():
+                    return
+        self._read_at = self._monotonic()
+        if not news.stopped_early and not news.walk.unsettled:
+            self._deep_at = self._monotonic()
+        elif self._is_due(self._deep_at, DEEP_EVERY_S):
+            async for batch in self._deep(floor_us):
+                yield batch
+
+    async def _descend(self, way: _Way, answer: Answer[Page] | None = None) -> AsyncIterator[Batch]:
+        """Read pages until the way ends; what a long way has brought is offered now and then, or before an error ends it."""
+        walk = way.walk
+        newest_us = None if way.until_us is not None or way.is_deep else self._newest_us
+        while True:
+            if answer is None:
+                try:
+                    answer = await self._page(walk.next_index, way.floor_us)
+                except PortalError:
+                    if way.is_catch_up and self._fresh and (batch := self._partial(way)):
+                        yield batch
+                    raise
+            page = answer.content
+            answer = None
+            has_news = self._take(page)
+            walk.take([(event.id, event.at_us) for event in page.events], page.rows, self._in_second)
+            way.pages += 1
+            dates = [event.at_us for event in page.events]
+            way.top_us = max([way.top_us, *(at_us for at_us in dates if at_us <= self._now_us)])
+            if walk.finished or (dates and max(dates) < way.floor_us):
+                return
+            if way.pages > SETTLING_REQUESTS and not way.is_catch_up:
+                walk.patient = False
+            is_behind = newest_us is not None and dates and max(dates) // SECOND_US < newest_us // SECOND_US
+            if is_behind and not has_news and not walk.crowded:
+                way.stopped_early = True
+                return
+            if way.pages % way.chunk == 0 and (batch := self._partial(way)):
+                yield batch
+                if self._is_unstored():
+                    return
+
+    async def _deep(self, floor_us: int) -> AsyncIterator[Batch]:
+        """All that lies within lateness, and holes of the last hour: rows that came late or hide in crowds."""
+        end_us = self._coverage[-1].end_us
+        young = [hole.lower.end_us for hole in holes(self._coverage) if hole.lower.end_us > end_us - _HOUR_US]
+        way = _Way(Walk(), min([floor_us, *young]), sys.maxsize, is_deep=True)
+        async for batch in self._descend(way):
+            yield batch
+            if self._is_unstored():
+                return
+        before = self._coverage
+        batch = await self._finished(way)
+        self._deep_at = self._monotonic()
+        if batch.events or batch.notes or len(batch.coverage) != len(before):
+            yield batch
+        else:
+            self._offered = None
+
+    async def _fill(self, hole: Hole) -> AsyncIterator[Batch]:
+        """Read what lies between two covered ranges, newest first, and offer it as it comes."""
+        floor_us = hole.lower.end_us - self._lateness_us
+        start = await self._seek(hole.upper.start_us + _HOUR_US + 60 * SECOND_US, floor_us)
+        way = _Way(Walk(start), floor_us, CATCH_UP_PAGES, until_us=hole.upper.start_us)
+        async for batch in self._descend(way):
+            yield batch
+            if self._is_unstored():
+                return
+        yield await self._finished(way)
+
+    async def _seek(self, target_us: int, floor_us: int) -> int:
+        """A position whose row is dated after a moment, not much before the first that is not."""
+        low, high = 0, PAGE
+        while await self._is_after(high, target_us, floor_us):
+            low, high = high, high * 2
+        while high - low > PAGE:
+            middle = (low + high) // 2
+            if await self._is_after(middle, target_us, floor_us):
+                low = middle
+            else:
+                high = middle
+        return low
+
+    async def _is_after(self, index: int, target_us: int, floor_us: int) -> bool:
+        events = (await self._page(index, floor_us)).content.events
+        return bool(events) and events[0].at_us > target_us
+
+    async def _page(self, index: int, floor_us: int | None) -> Answer[Page]:
+        answer = await self._client.page(self._feed, index, PAGE, floor_us)
+        self._look_at_clock(answer, is_first=index == 0)
+        return answer
+
+    async def _last(self) -> Page:
+        answer = await self._client.last(self._feed)
+        self._look_at_clock(answer, is_first=True)
+        return answer.content
+
+    # What is offered
+
+    def _take(self, page: Page) -> bool:
+        """Keep what is new of a page; whether there was anything."""
+        self._complain(page.complaints)
+        has_news = False
+        for event in page.events:
+            if event.id in self._fresh or event.id in self._seen or self._is_trusted(event.at_us):
+                continue
+            self._fresh[event.id] = event
+            self._counts.add(event.id, event.at_us)
+            has_news = True
+        return has_news
+
+    def _is_trusted(self, at_us: int) -> bool:
+        return any(at_us in part for part in self._trusted)
+
+    def _in_second(self, second: int) -> int:
+        """How many rows of a second are known; of one that is stored for sure, as many as there can be."""
+        if self._is_trusted(second * SECOND_US):
+            return sys.maxsize
+        return self._seen.in_second(second) + self._counts.in_second(second)
+
+    def _offer(self, coverage: tuple[Range, ...], *, complete: bool, down_to_us: int | None = None) -> Batch:
+        """What was found, as a batch; with `down_to_us` only what is not older, for of the rest more may come."""
+        events = [event for event in self._fresh.values() if down_to_us is None or event.at_us >= down_to_us]
+        self._offered = Batch(self._feed, tuple(events), coverage, complete, from_us(self._now_us), tuple(self._notes))
+        return self._offered
+
+    def _partial(self, way: _Way) -> Batch | None:
+        """A batch in the middle of a long way, with the range that it covers; none inside of a crowd."""
+        reached_us = way.walk.reached_us
+        if reached_us is None or way.walk.crowded:
+            return None
+        part = Range(reached_us, max(reached_us, way.top_us if way.until_us is None else way.until_us))
+        return self._offer(self._with(part, way), complete=False, down_to_us=reached_us)
+
+    async def _finished(self, way: _Way) -> Batch:
+        """The batch at the end of a way."""
+        if way.stopped_early:
+            part = Range(self._coverage[-1].start_us, self._end_us(way))
+        else:
+            start_us = await self._what_is_gone(way)
+            part = Range(start_us, max(start_us, self._end_us(way)))
+        coverage = self._with(part, way)
+        return self._offer(coverage, complete=await self._old_hole(coverage) is None)
+
+    def _end_us(self, way: _Way) -> int:
+        """Where a way's range ends: what is committed later than `lateness` after its date is not waited for."""
+        if way.until_us is not None:
+            return way.until_us
+        return max(self._coverage[-1].end_us, way.top_us, self._now_us - self._lateness_us)
+
+    def _with(self, part: Range, way: _Way) -> tuple[Range, ...]:
+        """The covered ranges with one more, less the crowds of which rows may be missing."""
+        coverage = join((*self._coverage, part))
+        young: list[int] = []
+        for second in way.walk.unsettled:
+            crowd = Range(second * SECOND_US, (second + 1) * SECOND_US - 1)
+            if way.until_us is None and crowd.start_us > self._now_us - _HOUR_US:
+                young.append(second)
+                coverage = without(coverage, crowd)
+            else:
+                self._note(notes.crowded(self._portal.name, crowd.start_us, crowd.end_us))
+        way.walk.unsettled[:] = young
+        return coverage
+
+    async def _what_is_gone(self, way: _Way) -> int:
+        """Where a finished way's range begins; what the portal deleted before that is a gap, and told."""
+        lower = max((part for part in self._coverage if part.start_us <= way.floor_us + self._lateness_us), default=None)
+        if lower is None or lower.start_us == lower.end_us or self._now_us - lower.end_us < _DAY_US:
+            return way.floor_us
+        horizon_us = self._now_us - await self._lifetime()
+        if horizon_us <= lower.end_us:
+            return way.floor_us
+        self._note(notes.deleted(self._portal.name, lower.end_us, horizon_us))
+        return horizon_us
+
+    async def _old_hole(self, coverage: Sequence[Range]) -> Hole | None:
+        """The newest hole that keeps the events from being evaluated: not of the last hour, and not of what was deleted."""
+        for hole in holes(coverage):
+            if hole.lower.end_us > coverage[-1].end_us - _HOUR_US:
+                continue
+            if self._now_us - hole.upper.start_us >= _DAY_US and hole.upper.start_us <= self._now_us - await self._lifetime():
+                continue
+            return hole
+        return None
+
+    async def _lifetime(self) -> int:
+        """How long the portal keeps its history, in microseconds; asked once."""
+        if self._lifetime_us is None:
+            try:
+                told = (await self._client.lifetime()).content
+            except PortalRefused:
+                told = None
+            self._lifetime_us = _LONGEST_LIFETIME_US if told is None else span_us(told)
+        return self._lifetime_us
+
+    # The plan without audit
+
+    async def _is_disguised(self, page: Page, floor_us: int | None) -> bool:
+        """Whether `/filter` serves `/last`: 20 rows, and 20 again where the second page would be."""
+        ids = frozenset(event.id for event in page.events)
+        if page.rows != LAST or ids == self._with_plan:
+            disguised = False
+        else:
+            disguised = (await self._page(PAGE, floor_us)).content.rows == LAST
+            self._with_plan = frozenset() if disguised else ids
+        self._plan_checked_at = self._monotonic()
+        if disguised != self._no_plan:
+            self._no_plan = disguised
+            self._note((notes.no_plan if disguised else notes.plan_back)(self._portal.name))
+            self.interval = self._portal.poll
+        return disguised
+
+    def _newest_only(self, page: Page) -> Batch:
+        """What `/last` shows; where it holds nothing that is known, what came between is a gap."""
+        self._take(page)
+        dates = [event.at_us for event in page.events]
+        coverage = self._coverage
+        if dates:
+            part = Range(min(dates), min(max(dates), max(self._now_us, min(dates))))
+            if coverage and page.rows >= LAST and all(event.id in self._fresh for event in page.events):
+                start_us = self._newest_us or coverage[-1].end_us
+                self._note(notes.passed_by(self._portal.name, start_us, min(dates)))
+                if start_us + 1 < part.start_us:
+                    coverage = without(coverage, Range(start_us + 1, part.start_us - 1))
+            elif coverage:
+                part = Range(min(coverage[-1].start_us, part.start_us), max(coverage[-1].end_us, part.end_us))
+            coverage = join((*coverage, part))
+            self.interval = self._interval(max(dates) - min(dates), len(dates))
+        return self._offer(coverage, complete=True)
+
+    def _interval(self, span: int, rows: int) -> timedelta:
+        """How soon to ask again so that at the rate just seen a quarter of the rows is new."""
+        quarter = timedelta(microseconds=span * (LAST // 4) // max(rows, 1))
+        return max(timedelta(seconds=1), min(self._portal.poll, quarter))
+
+    # Clocks and cursors
+
+    def _look_at_clock(self, answer: Answer[Page], *, is_first: bool) -> None:
+        """The portal's now, as it was before the first page; a clock that is too far from ours is told once."""
+        if not is_first:
+            return
+        self._now_us = to_us(answer.portal_now or answer.answered_at)
+        skew, most = answer.skew, self._portal.max_skew
+        if skew is None or most is None or abs(skew) <= most:
+            self._told.discard(NoteKind.SKEW)
+        elif NoteKind.SKEW not in self._told:
+            self._told.add(NoteKind.SKEW)
+            self._note(notes.skewed(self._portal.name, skew))
+
+    def _complain(self, complaints: Iterable[Complaint]) -> None:
+        for complaint in complaints:
+            key = complaint.text if complaint.id is None else str(complaint.id)
+            if key not in self._complained and len(self._complained) < _MOST_COMPLAINTS:
+                self._complained.add(key)
+                self._note(notes.bad_row(self._portal.name, complaint))
+
+    def _note(self, note: Note) -> None:
+        if note not in self._notes:
+            self._notes.append(note)
+
+    def _is_unstored(self) -> bool:
+        """Whether the last batch was not stored, so that nothing may be built on it."""
+        return self._offered is not None
+
+    def _floor_us(self) -> int | None:
+        """From where to ask: the newest stored event, or the end of what is covered, less `lateness`; None at a first start."""
+        if not self._coverage:
+            return None
+        last = self._coverage[-1]
+        if last.start_us == last.end_us:
+            return last.end_us
+        cursor_us = min(last.end_us, self._newest_us or last.end_us)
+        return cursor_us - self._lateness_us - self._repeated_hour_us(last.end_us)
+
+    def _repeated_hour_us(self, at_us: int) -> int:
+        """An hour in the night when summer time ends, for then the portal may date events an hour off; else nothing."""
+        before, after = (from_us(at_us + sign * 3 * _HOUR_US, self._portal.zone).utcoffset() for sign in (-1, 1))
+        assert before is not None
+        assert after is not None
+        return max(0, span_us(before - after))
+
+    def _trustworthy(self, coverage: Sequence[Range]) -> tuple[Range, ...]:
+        """Where what is covered is known to be stored without looking at ids: too old for rows that come late."""
+        edge_us = self._lateness_us + _SLACK_US
+        ends = [part.end_us - edge_us for part in coverage]
+        if ends and self._newest_us is not None:
+            ends[-1] = min(ends[-1], self._newest_us - edge_us)
+        return tuple(Range(part.start_us, end) for part, end in zip(coverage, ends, strict=True) if end > part.start_us)
+
+    def _is_due(self, last: float | None, every_s: float) -> bool:
+        return last is None or self._monotonic() - last >= every_s
+
+
+class _Way:
+    """A way down the history: where it ends, and what it has met so far."""
+
+    __slots__ = ("chunk", "floor_us", "is_deep", "pages", "stopped_early", "top_us", "until_us", "walk")
+
+    def __init__(self, walk: Walk, floor_us: int, chunk: int, *, until_us: int | None = None, is_deep: bool = False) -> None:
+        self.walk = walk
+        self.floor_us = floor_us
+        self.chunk = chunk
+        self.until_us = until_us
+        self.is_deep = is_deep
+        self.pages = 0
+        self.top_us = floor_us
+        self.stopped_early = False
+
+    @property
+    def is_catch_up(self) -> bool:
+        """Whether so much is missing that what was read is kept even if the rest fails."""
+        return self.chunk == CATCH_UP_PAGES
+
+
+def _not_before(floor_us: int, page: Page) -> Page:
+    """The page without the events before a moment: the first page of a first start is asked for without one."""
+    return replace(page, events=tuple(event for event in page.events if event.at_us >= floor_us))

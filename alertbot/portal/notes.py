@@ -1,0 +1,82 @@
+"""What a reader has to tell beside events: gaps, a plan that shows too little, a clock that is off, rows that make no sense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from alertbot.moments import iso
+from alertbot.rows import Complaint
+
+
+class NoteKind(StrEnum):
+    """What a note is about. The names are stable."""
+
+    NO_PLAN = "no_plan"
+    PLAN_BACK = "plan_back"
+    GAP = "gap"
+    SKEW = "skew"
+    BAD_ROW = "bad_row"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that people should know: a sentence; of a gap its start and end, of a skew how far the portal is ahead."""
+
+    kind: NoteKind
+    text: str
+    start_us: int | None = None
+    end_us: int | None = None
+    skew: timedelta | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def no_plan(portal: str) -> Note:
+    """Only the newest 20 events are shown."""
+    text = (
+        f"The portal {portal} has a plan without the audit service and shows its newest 20 events only: it is "
+        "asked more often, and what comes faster is lost. A paid plan shows all."
+    )
+    return Note(NoteKind.NO_PLAN, text)
+
+
+def plan_back(portal: str) -> Note:
+    """The whole history is shown again."""
+    return Note(NoteKind.PLAN_BACK, f"The portal {portal} shows its whole history again.")
+
+
+def passed_by(portal: str, start_us: int, end_us: int) -> Note:
+    """More events than `/last` shows came between two looks."""
+    text = (
+        f"The portal {portal} had more events from {iso(start_us)} to {iso(end_us)} than the newest 20 that its plan shows; "
+        "those between were not seen."
+    )
+    return Note(NoteKind.GAP, text, start_us, end_us)
+
+
+def deleted(portal: str, start_us: int, end_us: int) -> Note:
+    """The portal's history does not reach back to what was read last."""
+    text = f"The portal {portal} has deleted its history from {iso(start_us)} to {iso(end_us)} before it could be read."
+    return Note(NoteKind.GAP, text, start_us, end_us)
+
+
+def crowded(portal: str, start_us: int, end_us: int) -> Note:
+    """A second of so many rows that some may have been missed."""
+    text = f"The portal {portal} has more events in the second {iso(start_us)} than a page holds; some of them may be missing."
+    return Note(NoteKind.GAP, text, start_us, end_us)
+
+
+def skewed(portal: str, skew: timedelta) -> Note:
+    """The portal's clock and ours are too far apart."""
+    where = "ahead of" if skew > timedelta() else "behind"
+    text = f"The clock of the portal {portal} is {abs(skew).total_seconds():.0f} s {where} ours: one of them is wrong."
+    return Note(NoteKind.SKEW, text, skew=skew)
+
+
+def bad_row(portal: str, complaint: Complaint) -> Note:
+    """A row that could not be understood."""
+    which = "A row" if complaint.id is None else f"Row {complaint.id}"
+    return Note(NoteKind.BAD_ROW, f"{which} of the portal {portal} cannot be understood: {complaint.text}.")
