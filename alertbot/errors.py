@@ -7,7 +7,8 @@
     ├── EventsFileError       2  a file of events or people that cannot be read
     ├── StoreError            2  the store cannot be opened, read or written
     │   ├── StoreBusy            another `run` holds it
-    │   └── LostOwnership        another bot took this portal over in a shared store
+    │   ├── LostOwnership        another bot took this portal over in a shared store
+    │   └── StaleIncident        somebody changed an incident since it was read: read it again and decide anew
     ├── PortalError           3
     │   ├── PortalTransient      try again: time-out, reset, 5xx, broken or empty body
     │   │   ├── PortalUnreachable   nothing answered
@@ -95,6 +96,10 @@ class StoreBusy(StoreError):
 
 class LostOwnership(StoreError):
     """Another bot has taken this portal over; this one must stop to write to it."""
+
+
+class StaleIncident(StoreError):
+    """An incident was changed since it was read: it is to be read again, and decided anew."""
 
 
 class PortalError(AlertbotError):
