@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from alertbot.engine.absence import AbsenceState
-from alertbot.engine.keys import Keyer
-from alertbot.engine.plan import Binding, Group, Plan, StepFunction
+from alertbot.engine.plan import MOST_KINDS, Group, Plan, kind_of
 from alertbot.engine.state import Record, State
 from alertbot.event import Event
 
@@ -12,13 +11,15 @@ from alertbot.event import Event
 class Fold:
     """Takes events in order; `record.touched` holds the findings in their latest form."""
 
-    __slots__ = ("_absences", "_binding", "plan", "record", "states")
+    __slots__ = ("_absences", "_by_kind", "_groups", "_listeners", "plan", "record", "states")
 
     def __init__(self, plan: Plan, record: Record, states: list[State]) -> None:
         self.plan = plan
         self.record = record
         self.states = states
-        self._binding: Binding = plan.bind(states)
+        self._groups = plan.bind(states)
+        self._listeners = plan.listeners(states)
+        self._by_kind: dict[object, list[Group]] = {}
         self._absences = [state for state in states if isinstance(state, AbsenceState)]
 
     @classmethod
@@ -41,18 +42,29 @@ class Fold:
             if at_us > absence.next_due_us:
                 absence.advance(at_us - 1)
                 self.record.fired.clear()  # a silence is no event: nothing waits for its firing
-        binding = self._binding
-        for group in binding.always[event.feed]:
-            _offer(group, event, at_us)
-        for attribute, table in binding.indexed[event.feed]:
-            value = getattr(event, attribute)
-            if value is not None:
-                groups = table.get(value if value.__class__ is str and value.islower() else str(value).lower())
-                if groups is not None:
-                    for group in groups:
-                        _offer(group, event, at_us)
+        kind = kind_of(event)
+        groups = self._by_kind.get(kind)
+        if groups is None:
+            groups = self._groups_for(event, kind)
+        for test, takers in groups:
+            if test is None or test(event):
+                for key_of, steps in takers:
+                    key = "" if key_of is None else key_of(event)
+                    if key is not None:
+                        for step in steps:
+                            step(event, at_us, key)
         if self.record.fired:
-            self._tell_listeners(event, at_us, binding.listeners)
+            self._tell_listeners(event, at_us)
+
+    def _groups_for(self, event: Event, kind: object) -> list[Group]:
+        """The conditions that this kind of event may match, with a test only where the kind leaves it open."""
+        if len(self._by_kind) >= MOST_KINDS:
+            self._by_kind.clear()
+        bound = [
+            (None if sure else self._groups[place][0], self._groups[place][1]) for place, sure in self.plan.candidates(event)
+        ]
+        self._by_kind[kind] = bound
+        return bound
 
     def advance(self, now_us: int) -> None:
         """The clock has come to a moment, and every event up to it was folded: silences that are due by then fire."""
@@ -60,27 +72,12 @@ class Fold:
             absence.advance(now_us)
         self.record.fired.clear()
 
-    def _tell_listeners(self, event: Event, at_us: int, listeners: dict[str, list[tuple[Keyer, StepFunction]]]) -> None:
+    def _tell_listeners(self, event: Event, at_us: int) -> None:
         fired = self.record.fired
         for name in fired:
             # The list may grow here: a sequence that completes is itself a firing that others wait for.
-            for key_of, step in listeners.get(name, ()):
+            for key_of, step in self._listeners.get(name, ()):
                 key = key_of(event)
                 if key is not None:
                     step(event, at_us, key)
         fired.clear()
-
-
-def _offer(group: Group, event: Event, at_us: int) -> None:
-    test, takers = group
-    if not test(event):
-        return
-    for key_of, steps in takers:
-        if key_of is None:
-            for step in steps:
-                step(event, at_us, "")
-            continue
-        key = key_of(event)
-        if key is not None:
-            for step in steps:
-                step(event, at_us, key)

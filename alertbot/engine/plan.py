@@ -1,15 +1,17 @@
 """Which rules an event may touch: rules indexed by what they match, conditions and keys shared.
 
 A plan is made once from the rules. For each fold it binds the states' step functions to the conditions that they wait for: an
-event is tested once for each distinct condition, its key taken once for each distinct `by`, then handed to the patterns.
-Conditions that want one of a few values of a field are found by that value, so that the others cost nothing.
+event is tested once for each distinct condition, its key taken once for each distinct `by`, then handed to the patterns. What
+the kind of an event (its action and what that means) decides of a condition is worked out once for each kind.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
+from operator import attrgetter
 
 from alertbot.engine.absence import AbsenceState, Gaps
 from alertbot.engine.burst import BurstState
@@ -42,9 +44,12 @@ from alertbot.rules.model import (
 
 StepFunction = Callable[[Event, int, CellKey], None]
 Takers = list[tuple[Keyer | None, list[StepFunction]]]
-Group = tuple[Callable[[Event], bool], Takers]
+Group = tuple[Callable[[Event], bool] | None, Takers]
+"""A condition, None where it is sure to hold, and who waits for it."""
 
-_INDEXED = ("outcome", "event", "actionId", "reason", "method")
+_KIND = ("feed", "outcome", "event", "actionId", "reason", "method")
+kind_of = attrgetter(*(ATTRIBUTES[field] for field in _KIND))
+MOST_KINDS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +62,30 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Binding:
-    """A plan bound to the states of one fold."""
+class Condition:
+    """A distinct condition, the feeds for which it is asked, and the rules that wait for it."""
 
-    always: dict[str, list[Group]]
-    indexed: dict[str, list[tuple[str, dict[str, list[Group]]]]]
-    listeners: dict[str, list[tuple[Keyer, StepFunction]]]
+    selection: Selection
+    feeds: frozenset[str]
+    entries: tuple[Entry, ...]
+
+    def verdict(self, event: Event) -> bool | None:
+        """What the event's kind alone says: it cannot match, it must match, or (None) the rest of it decides."""
+        if event.feed not in self.feeds:
+            return False
+        for field, values in self.selection.equals:
+            if field in _KIND:
+                value = getattr(event, ATTRIBUTES[field])
+                if value is None or str(value).lower() not in values:
+                    return False
+        return True if self._is_of_kind() else None
+
+    def _is_of_kind(self) -> bool:
+        equals = self.selection.equals
+        if len(equals) != 1 or equals[0][0] not in _KIND:
+            return False
+        field, values = equals[0]
+        return self.selection.fingerprint == json.dumps(["is", field, sorted(values)], separators=(",", ":"))
 
 
 def make_state(rule: Rule, record: Record, zone: tzinfo, gaps: Gaps = ()) -> State:
@@ -100,29 +123,37 @@ class Plan:
         self.gaps = gaps
         self.rules = tuple(rule for rule in rules if rule.mode != "off")
         self.zone = zone
-        self._entries = [entry for slot, rule in enumerate(self.rules) for entry in _entries(slot, rule)]
         self._keyers: dict[tuple[str, ...], Keyer] = {rule.by: keyer(rule.by) for rule in self.rules}
+        self.conditions = _conditions(self.rules)
+        self._candidates: dict[object, tuple[tuple[int, bool], ...]] = {}
 
     def states(self, record: Record) -> list[State]:
         """The empty states of all rules."""
         return [make_state(rule, record, self.zone, self.gaps) for rule in self.rules]
 
-    def bind(self, states: Sequence[State]) -> Binding:
-        """Join the conditions with the step functions of these states."""
-        always: dict[str, list[Group]] = {"login": [], "audit": []}
-        tables: dict[str, dict[str, dict[str, list[Group]]]] = {"login": {}, "audit": {}}
-        takers_of: dict[tuple[str, str], Takers] = {}
-        for entry in self._entries:
-            rule = self.rules[entry.slot]
-            for feed in rule.feeds:
-                shared = (feed, entry.selection.fingerprint)
-                if shared not in takers_of:
-                    takers_of[shared] = []
-                    self._index((entry.selection.test, takers_of[shared]), entry.selection, always[feed], tables[feed])
-                step = self._step_function(rule, states[entry.slot], entry.bits)
-                _add(takers_of[shared], self._keyer(rule), step)
-        indexed = {feed: [(ATTRIBUTES[field], table) for field, table in by_field.items()] for feed, by_field in tables.items()}
-        return Binding(always, indexed, self._listeners(states))
+    def bind(self, states: Sequence[State]) -> list[Group]:
+        """The conditions, in the order of `conditions`, joined with the step functions of these states."""
+        groups: list[Group] = []
+        for condition in self.conditions:
+            takers: Takers = []
+            for entry in condition.entries:
+                rule = self.rules[entry.slot]
+                _add(takers, self._keyer(rule), self._step_function(rule, states[entry.slot], entry.bits))
+            groups.append((condition.selection.test, takers))
+        return groups
+
+    def candidates(self, event: Event) -> tuple[tuple[int, bool], ...]:
+        """The conditions that an event of this kind may match, and whether each is sure to."""
+        kind = kind_of(event)
+        known = self._candidates.get(kind)
+        if known is None:
+            if len(self._candidates) >= MOST_KINDS:
+                self._candidates.clear()
+            verdicts = ((place, condition.verdict(event)) for place, condition in enumerate(self.conditions))
+            known = self._candidates[kind] = tuple(
+                (place, bool(verdict)) for place, verdict in verdicts if verdict is not False
+            )
+        return known
 
     def _keyer(self, rule: Rule) -> Keyer | None:
         judges_alone = isinstance(rule.pattern, Each | Hours)
@@ -132,19 +163,8 @@ class Plan:
         step = state.stepper(bits) if bits and isinstance(state, SequenceState) else state.step
         return _exempting(rule, state, step, rule.zone or self.zone) if rule.exemptions else step
 
-    def _index(
-        self, group: Group, selection: Selection, always: list[Group], tables: dict[str, dict[str, list[Group]]]
-    ) -> None:
-        equals = dict(selection.equals)
-        for field in _INDEXED:
-            if field in equals:
-                table = tables.setdefault(field, {})
-                for value in equals[field]:
-                    table.setdefault(value, []).append(group)
-                return
-        always.append(group)
-
-    def _listeners(self, states: Sequence[State]) -> dict[str, list[tuple[Keyer, StepFunction]]]:
+    def listeners(self, states: Sequence[State]) -> dict[str, list[tuple[Keyer, StepFunction]]]:
+        """Rules whose firings others wait for, with their step functions."""
         listeners: dict[str, list[tuple[Keyer, StepFunction]]] = {}
         for rule, state in zip(self.rules, states, strict=True):
             if isinstance(rule.pattern, Sequence_) and isinstance(state, SequenceState):
@@ -163,6 +183,14 @@ def _entries(slot: int, rule: Rule) -> Iterable[Entry]:
             yield Entry(slot, selection, bits)
     elif rule.condition is not None:
         yield Entry(slot, rule.condition)
+
+
+def _conditions(rules: Sequence[Rule]) -> tuple[Condition, ...]:
+    found: dict[tuple[frozenset[str], str], list[Entry]] = {}
+    for slot, rule in enumerate(rules):
+        for entry in _entries(slot, rule):
+            found.setdefault((frozenset(rule.feeds), entry.selection.fingerprint), []).append(entry)
+    return tuple(Condition(entries[0].selection, feeds, tuple(entries)) for (feeds, _), entries in found.items())
 
 
 def _add(takers: Takers, key_of: Keyer | None, step: StepFunction) -> None:
