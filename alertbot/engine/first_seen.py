@@ -63,21 +63,24 @@ class FirstSeenState(State):
         return fork
 
     def _see(self, event: Event, at_us: int, key: CellKey, *, fires: bool) -> None:
-        values = [value_of(event) for value_of in self.value_of]
-        if None in values:
-            return
-        if self.keys.turn_us is None or at_us >= self.keys.turn_us:
-            self.keys.turn(at_us)
+        places = []
+        for number, value_of in enumerate(self.value_of):
+            value = value_of(event)
+            if value is None:
+                return
+            places.append((key, number, value))
+        keys = self.keys
+        if keys.turn_us is None or at_us >= keys.turn_us:
+            keys.turn(at_us)
             self.values.turn(at_us)
         oldest = at_us - self.memory_us
-        first, last = self.keys.cells[key]
+        first, last = keys.cells[key]
         if last < oldest:
             first = at_us
-        self.keys.cells[key] = (first, at_us)
+        keys.cells[key] = (first, at_us)
         seen = self.values.cells
         new = True
-        for number, value in enumerate(values):
-            place = (key, number, value)
+        for place in places:
             if seen[place] >= oldest:
                 new = False
             seen[place] = at_us

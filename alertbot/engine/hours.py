@@ -16,6 +16,8 @@ from alertbot.moments import from_us
 from alertbot.rules.model import Calendar, Hours, Rule, Window
 
 _DAY = timedelta(days=1)
+_MINUTE_US = 60_000_000
+_MOST_MINUTES = 50_000
 
 
 def covers(calendar: Calendar, wall: datetime) -> bool:
@@ -55,23 +57,37 @@ def _end(window: Window) -> int:
 
 
 class HoursState(State):
-    """Remembers nothing."""
+    """Remembers which minutes it has looked at, no more."""
 
-    __slots__ = ("calendar", "zone")
+    __slots__ = ("_inside", "calendar", "zone")
 
     def __init__(self, rule: Rule, record: Record, pattern: Hours, zone: tzinfo) -> None:
         super().__init__(rule, record)
         self.calendar: Calendar = pattern.outside
         self.zone = pattern.outside.zone or zone
+        self._inside: dict[int, bool] = {}
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fire outside the hours."""
-        if not covers(self.calendar, from_us(at_us, self.zone)):
+        inside = self._inside.get(at_us // _MINUTE_US)
+        if inside is None:
+            inside = self._look(at_us)
+        if not inside:
             self.fire(event, at_us, (event.ref,), at_us)
 
     def fork(self, record: Record) -> HoursState:
         """The same state for another fold."""
         fork = object.__new__(HoursState)
         State.__init__(fork, self.rule, record)
-        fork.calendar, fork.zone = self.calendar, self.zone
+        fork.calendar, fork.zone, fork._inside = self.calendar, self.zone, self._inside
         return fork
+
+    def _look(self, at_us: int) -> bool:
+        wall = from_us(at_us, self.zone)
+        inside = covers(self.calendar, wall)
+        offset = wall.utcoffset()
+        if offset is not None and not offset.seconds % 60:  # long ago zones were off by seconds: no minute of UTC is one there
+            if len(self._inside) >= _MOST_MINUTES:
+                self._inside.clear()
+            self._inside[at_us // _MINUTE_US] = inside
+        return inside
