@@ -25,6 +25,7 @@ from alertbot.engine.learned_hours import LearnedHoursState
 from alertbot.engine.sequence import SequenceState
 from alertbot.engine.spike import SpikeState
 from alertbot.engine.state import Record, State
+from alertbot.engine.travel import TravelState
 from alertbot.event import ATTRIBUTES, Event
 from alertbot.moments import to_us
 from alertbot.rules.model import (
@@ -40,6 +41,7 @@ from alertbot.rules.model import (
     Selection,
     Sequence_,
     Spike,
+    Travel,
 )
 
 StepFunction = Callable[[Event, int, CellKey], None]
@@ -106,14 +108,14 @@ def make_state(rule: Rule, record: Record, zone: tzinfo, gaps: Gaps = ()) -> Sta
             return HoursState(rule, record, pattern, rule.zone or zone)
         case LearnedHours():
             return LearnedHoursState(rule, record, pattern, rule.zone or zone)
+        case Travel():
+            return TravelState(rule, record, pattern)
         case Spike():
             return SpikeState(rule, record, pattern)
         case Dormant():
             return DormantState(rule, record, pattern)
         case Absence():
             return AbsenceState(rule, record, pattern, rule.zone or zone, gaps)
-        case _:
-            raise NotImplementedError(type(pattern).__name__)
 
 
 class Plan:
