@@ -102,13 +102,13 @@ class HistoryReader:
         self._with_plan: frozenset[int] = frozenset()
         self._told: set[NoteKind] = set()
         self._complained: set[str] = set()
+        self._given_up: set[int] = set()
         self.interval = portal.poll
         """How soon to read again: sooner than `poll` where only the newest 20 rows are shown and many come."""
 
     async def read(self) -> AsyncIterator[Batch]:
         """One poll. Each batch must be stored, and `stored` called, before the next is asked for."""
         self._fresh, self._counts, self._offered = {}, Seen(), None
-        self._notes = [note for note in self._notes if note.kind is not NoteKind.GAP]  # gaps are found again
         if self._no_plan and not self._is_due(self._plan_checked_at, PLAN_EVERY_S):
             yield self._newest_only(await self._last())
             return
@@ -312,15 +312,13 @@ class HistoryReader:
     def _with(self, part: Range, way: _Way) -> tuple[Range, ...]:
         """The covered ranges with one more, less the crowds of which rows may be missing."""
         coverage = join((*self._coverage, part))
-        young: list[int] = []
         for second in way.walk.unsettled:
             crowd = Range(second * SECOND_US, (second + 1) * SECOND_US - 1)
             if way.until_us is None and crowd.start_us > self._now_us - _HOUR_US:
-                young.append(second)
                 coverage = without(coverage, crowd)
-            else:
+            elif way.walk.patient and second not in self._given_up:
+                self._given_up.add(second)
                 self._note(notes.crowded(self._portal.name, crowd.start_us, crowd.end_us))
-        way.walk.unsettled[:] = young
         return coverage
 
     async def _what_is_gone(self, way: _Way) -> int:
@@ -416,8 +414,10 @@ class HistoryReader:
                 self._note(notes.bad_row(self._portal.name, complaint))
 
     def _note(self, note: Note) -> None:
-        if note not in self._notes:
-            self._notes.append(note)
+        """Keep a note until it is stored; one about the same thing takes its place."""
+        about = note.kind, note.text if note.start_us is None else note.start_us
+        others = [n for n in self._notes if (n.kind, n.text if n.start_us is None else n.start_us) != about]
+        self._notes = [*others, note]
 
     def _is_unstored(self) -> bool:
         """Whether the last batch was not stored, so that nothing may be built on it."""

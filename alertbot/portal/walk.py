@@ -5,7 +5,8 @@ is certain in spite of that: a single answer is one moment's truth, and rows tha
 So each page begins where the last second of the page before began: every second is then wholly inside one answer.
 
 A second that holds more rows than a page (a crowd) never is. It is read again and again until as many different ids are known
-of it as it took places in that pass: new rows that arrive meanwhile make it seem larger than it is, never smaller.
+of it as it took places in that pass: new rows that arrive meanwhile make it seem larger than it is, never smaller. Where they
+never cease to arrive, it is enough that many passes found nothing new and that the places of two passes allow for it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from alertbot.portal.ranges import Range
 
 PAGE = 100
 TRIES = 60
+STILL = 15
 SECOND_US = 1_000_000
 _HOUR_S = 3_600
 
@@ -48,8 +50,8 @@ class Seen:
             self._in_second[at_us // SECOND_US] += 1
 
     def in_second(self, second: int) -> int:
-        """How many rows of a second are known; those that a change of summer time moved by an hour count too."""
-        return sum(self._in_second[second + moved] for moved in (-_HOUR_S, 0, _HOUR_S))
+        """How many rows of a second are known."""
+        return self._in_second[second]
 
     def forget(self, ranges: Sequence[Range]) -> None:
         """Forget the rows dated in any of the ranges."""
@@ -61,13 +63,22 @@ class Seen:
 class _Crowd:
     """A second that holds more rows than a page."""
 
-    __slots__ = ("entered", "first", "second", "tries")
+    __slots__ = ("_end", "_known", "_still", "dated", "entered", "first", "second", "tries")
 
     def __init__(self, second: int, first: int) -> None:
         self.second = second
+        self.dated = {second}
         self.first = first
         self.entered = True
         self.tries = 1
+        self._known = self._still = self._end = 0
+
+    def is_whole(self, known: int, end: int) -> bool:
+        """Whether all of it is known, now that a pass has ended at a position."""
+        least = self._end - self.first
+        self._still = self._still + 1 if known == self._known else 0
+        self._known, self._end = known, end
+        return known >= end - self.first or (self._still >= STILL and known >= least)
 
     def holds(self, row: Row) -> bool:
         """Whether a row is of this second."""
@@ -135,12 +146,13 @@ class Walk:
         end = start
         while end < len(rows) and crowd.holds(rows[end]):
             end += 1
+        crowd.dated.update(at_us // SECOND_US for _, at_us in rows[start:end])
         if not crowd.entered:
             crowd.first, crowd.entered = index + start, end > start
         if count == PAGE and end == len(rows):  # it goes on, or was pushed down by a whole page of new rows
             self.next_index = index + count
             return False
-        if known(crowd.second) >= index + end - crowd.first:
+        if crowd.is_whole(sum(map(known, crowd.dated)), index + end):
             return True
         if not self.patient or crowd.tries >= TRIES:
             self.unsettled.append(crowd.second)
