@@ -23,7 +23,7 @@ import structlog
 from alertbot.announce import announcement
 from alertbot.commit import Committer
 from alertbot.config import PortalSettings, Settings, SlackSettings
-from alertbot.errors import AlertbotError, LostOwnership, PortalBusy, PortalError, PortalRefused, StoreError
+from alertbot.errors import AlertbotError, LostOwnership, PortalBusy, PortalError, PortalRefused, PortalTransient, StoreError
 from alertbot.event import Event
 from alertbot.incidents import Telling
 from alertbot.outbox import OutboxEntry, Policy, entry_id, priority_of
@@ -39,7 +39,7 @@ from alertbot.watch import PortalWatch
 GRACE = timedelta(seconds=3)
 ALL_READY_WITHIN = timedelta(minutes=1)
 REFUSED_EVERY = timedelta(minutes=1)
-"""How often a portal that refuses is asked again; people have to change something first."""
+"""How often a portal that refuses is asked again, after a few tries at shorter intervals: people have to change something."""
 
 T = TypeVar("T")
 log = structlog.get_logger("alertbot.service")
@@ -133,20 +133,26 @@ class Service:
         spread = portal.poll.total_seconds() * place / max(len(self._settings.portals), 1)
         due = time.monotonic() + spread
         said: str | None = None
+        failures = 0
         while await self._pause(due - time.monotonic()):
-            due = max(due + portal.poll.total_seconds(), time.monotonic())
+            due = max(due + watch.interval.total_seconds(), time.monotonic())
             try:
                 await watch.poll()
             except LostOwnership:
                 raise
             except (PortalError, StoreError) as exc:
-                if str(exc) != said:
-                    said = str(exc)
-                    log.error("poll.failed", portal=portal.name, error=said)  # noqa: TRY400 -- a sentence for people
-                due = time.monotonic() + _wait_after(exc, portal.poll)
+                failures += 1
+                if _kind(exc) != said:
+                    said = _kind(exc)
+                    log.error("poll.failed", portal=portal.name, error=str(exc))  # noqa: TRY400 -- a sentence for people
+                due = time.monotonic() + _wait_after(exc, portal.poll, failures)
+            except Exception:
+                failures += 1
+                log.exception("poll.broken", portal=portal.name)
+                due = time.monotonic() + REFUSED_EVERY.total_seconds()
             else:
-                if said is not None:
-                    said = None
+                if failures:
+                    said, failures = None, 0
                     log.info("poll.works_again", portal=portal.name)
 
     async def _announce(self, watches: Sequence[PortalWatch], delivery: Delivery) -> None:
@@ -239,9 +245,14 @@ def _now_us() -> int:
     return time.time_ns() // 1_000
 
 
-def _wait_after(error: AlertbotError, poll: timedelta) -> float:
+def _kind(error: AlertbotError) -> str:
+    """What is said once as long as it goes on. What passes by itself may read otherwise each time."""
+    return type(error).__name__ if isinstance(error, PortalTransient) else str(error)
+
+
+def _wait_after(error: AlertbotError, poll: timedelta, failures: int) -> float:
     """How long until the portal is asked again: its own word, slowly where it refuses, else at its pace, a little uneven."""
     if isinstance(error, PortalBusy):
         return error.retry_after.total_seconds()
-    wait = max(REFUSED_EVERY, poll) if isinstance(error, PortalRefused) else poll
+    wait = max(poll, min(REFUSED_EVERY, poll * 2 ** min(failures, 10))) if isinstance(error, PortalRefused) else poll
     return wait.total_seconds() * random.uniform(0.8, 1.2)  # noqa: S311 -- not a secret

@@ -95,6 +95,11 @@ class PortalWatch:
         recent = await self._in_store(self._store.recent_ids, name, "login", since)
         self._reader = HistoryReader(self._client, self.settings, "login", [Range(*pair) for pair in covered], recent)
 
+    @property
+    def interval(self) -> timedelta:
+        """How soon to poll again."""
+        return self._reader.interval
+
     async def poll(self) -> None:
         """Read what is new, once, and commit what follows. Raises PortalError and StoreError; nothing is lost by either."""
         await self._refresh_people()
@@ -162,15 +167,15 @@ class PortalWatch:
             self._meanwhile.extend(events)
 
     async def _evaluate(self, engine: Engine, brought: Brought) -> None:
-        difference = engine.propose(brought.events)
         newest = max((event.at_us for event in brought.events), default=0)
-        state = msgspec.structs.replace(
-            self._state,
-            evaluated_to_us=max(self._state.evaluated_to_us or 0, newest),
-            rebuild_from_us=_earliest(self._state.rebuild_from_us, difference.deep),
-            last_poll_us=time.time_ns() // 1_000,
-        )
         try:
+            difference = engine.propose(brought.events)
+            state = msgspec.structs.replace(
+                self._state,
+                evaluated_to_us=max(self._state.evaluated_to_us or 0, newest),
+                rebuild_from_us=_earliest(self._state.rebuild_from_us, difference.deep),
+                last_poll_us=time.time_ns() // 1_000,
+            )
             await self._commit(state, difference, brought)
         except BaseException:
             engine.drop()
@@ -238,6 +243,8 @@ class PortalWatch:
             except StoreError as exc:
                 log.error("build.failed", portal=self.settings.name, error=str(exc))  # noqa: TRY400 -- a sentence for people
                 pause = TRY_AGAIN_EVERY
+            except Exception:
+                log.exception("build.broken", portal=self.settings.name)
             if self._engine is None or self._state.rebuild_from_us is not None:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._urgent.wait(), pause.total_seconds())
