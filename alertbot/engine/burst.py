@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 
 from alertbot.engine.keys import CellKey
-from alertbot.engine.state import Record, State, Switch, open_findings
+from alertbot.engine.state import Record, State, Switch
 from alertbot.engine.table import Table
 from alertbot.event import Event, EventRef
 from alertbot.moments import span_us
@@ -33,8 +33,8 @@ class BurstState(State):
         super().__init__(rule, record)
         self.within_us = span_us(pattern.within)
         self.full = 1 + 2 * pattern.count
-        self.table: Table[array[int]] = Table(self.within_us, _new, _copy)
-        self.switch = Switch(self, open_findings(self.within_us))
+        self.table: Table[array[int]] = self.by_key(self.within_us, _new, _copy)
+        self.switch = Switch.of(self, self.within_us)
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match."""
@@ -55,10 +55,15 @@ class BurstState(State):
         elif cell[0]:
             cell[0] = 0
 
+    @property
+    def dropped(self) -> int:
+        """How many keys were let go before their time."""
+        return self.table.dropped
+
     def fork(self, record: Record) -> BurstState:
         """The same state for another fold."""
         fork = object.__new__(BurstState)
         State.__init__(fork, self.rule, record)
         fork.within_us, fork.full = self.within_us, self.full
-        fork.table, fork.switch = self.table.fork(), self.switch.fork(fork)
+        fork.table, fork.switch = self.table.fork(record.people), self.switch.fork(fork)
         return fork

@@ -8,7 +8,7 @@ of them is needed.
 from __future__ import annotations
 
 from alertbot.engine.keys import CellKey, keyer
-from alertbot.engine.state import Record, State, Switch, open_findings
+from alertbot.engine.state import Record, State, Switch
 from alertbot.engine.table import Table
 from alertbot.event import Event, EventRef
 from alertbot.moments import span_us
@@ -41,8 +41,8 @@ class DistinctState(State):
         self.within_us = span_us(pattern.within)
         self.count = pattern.count
         self.value_of = keyer(pattern.of)
-        self.table: Table[Seen] = Table(self.within_us, Seen, Seen.copy)
-        self.switch = Switch(self, open_findings(self.within_us))
+        self.table: Table[Seen] = self.by_key(self.within_us, Seen, Seen.copy)
+        self.switch = Switch.of(self, self.within_us)
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match; one without a value does not count."""
@@ -68,10 +68,15 @@ class DistinctState(State):
         elif cell.on:
             cell.on = 0
 
+    @property
+    def dropped(self) -> int:
+        """How many keys were let go before their time."""
+        return self.table.dropped
+
     def fork(self, record: Record) -> DistinctState:
         """The same state for another fold."""
         fork = object.__new__(DistinctState)
         State.__init__(fork, self.rule, record)
         fork.within_us, fork.count, fork.value_of = self.within_us, self.count, self.value_of
-        fork.table, fork.switch = self.table.fork(), self.switch.fork(fork)
+        fork.table, fork.switch = self.table.fork(record.people), self.switch.fork(fork)
         return fork

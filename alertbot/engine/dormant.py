@@ -34,7 +34,7 @@ class DormantState(State):
         self.after_us = span_us(pattern.after)
         self.memory_us = span_us(pattern.memory)
         self.by_account = rule.by == ("account",)
-        self.last: Table[int] = Table(self.memory_us, _never, _same)
+        self.last: Table[int] = self.by_key(self.memory_us, _never, _same)
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match."""
@@ -45,12 +45,17 @@ class DormantState(State):
         """Fold one match that is exempt: it ends the silence and does not fire."""
         self._see(event, at_us, key)
 
+    @property
+    def dropped(self) -> int:
+        """How many keys were let go before their time."""
+        return self.last.dropped
+
     def fork(self, record: Record) -> DormantState:
         """The same state for another fold."""
         fork = object.__new__(DormantState)
         State.__init__(fork, self.rule, record)
         fork.after_us, fork.memory_us, fork.by_account = self.after_us, self.memory_us, self.by_account
-        fork.last = self.last.fork()
+        fork.last = self.last.fork(record.people)
         return fork
 
     def _see(self, event: Event, at_us: int, key: CellKey) -> bool:

@@ -21,6 +21,7 @@ from operator import attrgetter
 
 from alertbot.engine.fold import Fold
 from alertbot.engine.plan import Plan
+from alertbot.engine.table import MOST_KEYS
 from alertbot.event import Event
 from alertbot.finding import Finding
 from alertbot.moments import span_us
@@ -53,6 +54,7 @@ class Engine:
         lateness: timedelta = timedelta(minutes=5),
         *,
         tail_events: int = TAIL_EVENTS,
+        most_keys: int = MOST_KEYS,
     ) -> None:
         self.portal = portal
         self.rules = tuple(rules)
@@ -60,7 +62,7 @@ class Engine:
         self._settle_us = span_us(SETTLE_AFTER)
         self._tail_events = tail_events
         self._lateness_us = span_us(lateness)
-        self._settled = Fold.empty(self._plan, portal)
+        self._settled = Fold.empty(self._plan, portal, most_keys)
         self._mark = _FIRST
         self._tail: list[Event] = []
         self._ahead: Fold | None = None
@@ -76,6 +78,12 @@ class Engine:
     def mark_us(self) -> int:
         """All events up to here are settled: what is older cannot be put in order by `propose`."""
         return self._mark[0]
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Rule → how many keys it let go before their time because made-up ones filled its memory; rules with none left out."""
+        states = (self._ahead or self._settled).states
+        return {state.rule.name: state.dropped for state in states if state.dropped}
 
     def fold_all(self, events: Iterable[Event]) -> list[Finding]:
         """One plain pass over events in any order: all findings, in order of their firing.

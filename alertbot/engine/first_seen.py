@@ -43,8 +43,8 @@ class FirstSeenState(State):
         self.memory_us = span_us(pattern.memory)
         self.learn_us = span_us(pattern.learn)
         self.value_of = tuple(keyer(group) for group in pattern.each)
-        self.keys: Table[tuple[int, int]] = Table(self.memory_us, _no_match, _same_pair)
-        self.values: Table[int] = Table(self.memory_us, _never, _same_int)
+        self.keys: Table[tuple[int, int]] = self.by_key(self.memory_us, _no_match, _same_pair)
+        self.values: Table[int] = self.by_place(self.memory_us, _never, _same_int)
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match; one without all of the values does not count."""
@@ -54,12 +54,17 @@ class FirstSeenState(State):
         """Fold one match that is exempt: it teaches and does not fire."""
         self._see(event, at_us, key, fires=False)
 
+    @property
+    def dropped(self) -> int:
+        """How many keys were let go before their time."""
+        return self.keys.dropped + self.values.dropped
+
     def fork(self, record: Record) -> FirstSeenState:
         """The same state for another fold."""
         fork = object.__new__(FirstSeenState)
         State.__init__(fork, self.rule, record)
         fork.memory_us, fork.learn_us, fork.value_of = self.memory_us, self.learn_us, self.value_of
-        fork.keys, fork.values = self.keys.fork(), self.values.fork()
+        fork.keys, fork.values = self.keys.fork(record.people), self.values.fork(record.people)
         return fork
 
     def _see(self, event: Event, at_us: int, key: CellKey, *, fires: bool) -> None:
@@ -72,13 +77,15 @@ class FirstSeenState(State):
         keys = self.keys
         if keys.turn_us is None or at_us >= keys.turn_us:
             keys.turn(at_us)
-            self.values.turn(at_us)
         oldest = at_us - self.memory_us
         first, last = keys.cells[key]
         if last < oldest:
             first = at_us
         keys.cells[key] = (first, at_us)
-        seen = self.values.cells
+        values = self.values
+        if values.turn_us is None or at_us >= values.turn_us:
+            values.turn(at_us)
+        seen = values.cells
         new = True
         for place in places:
             if seen[place] >= oldest:

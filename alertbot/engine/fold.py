@@ -5,13 +5,14 @@ from __future__ import annotations
 from alertbot.engine.absence import AbsenceState
 from alertbot.engine.plan import MOST_KINDS, Group, Plan, kind_of
 from alertbot.engine.state import Record, State
+from alertbot.engine.table import MOST_KEYS
 from alertbot.event import Event
 
 
 class Fold:
     """Takes events in order; `record.touched` holds the findings in their latest form."""
 
-    __slots__ = ("_absences", "_by_kind", "_groups", "_listeners", "plan", "record", "states")
+    __slots__ = ("_absences", "_by_kind", "_groups", "_listeners", "_people", "plan", "record", "states")
 
     def __init__(self, plan: Plan, record: Record, states: list[State]) -> None:
         self.plan = plan
@@ -20,17 +21,18 @@ class Fold:
         self._groups = plan.bind(states)
         self._listeners = plan.listeners(states)
         self._by_kind: dict[object, list[Group]] = {}
+        self._people = record.people.own
         self._absences = [state for state in states if isinstance(state, AbsenceState)]
 
     @classmethod
-    def empty(cls, plan: Plan, portal: str) -> Fold:
+    def empty(cls, plan: Plan, portal: str, most_keys: int = MOST_KEYS) -> Fold:
         """A fold of no events."""
-        record = Record(portal)
+        record = Record(portal, most_keys=most_keys)
         return cls(plan, record, plan.states(record))
 
     def fork(self) -> Fold:
         """A fold that goes on from here by itself, with nothing found yet."""
-        record = Record(self.record.portal, self.record.first_event_us)
+        record = self.record.fork()
         return Fold(self.plan, record, [state.fork(record) for state in self.states])
 
     def step(self, event: Event) -> None:
@@ -38,6 +40,8 @@ class Fold:
         at_us = event.at_us
         if self.record.first_event_us is None:
             self.record.first_event_us = at_us
+        if event.known:
+            self._people.add(event.account)
         for absence in self._absences:
             if at_us > absence.next_due_us:
                 absence.advance(at_us - 1)

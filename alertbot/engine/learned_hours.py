@@ -44,7 +44,7 @@ class LearnedHoursState(State):
         super().__init__(rule, record)
         self.days = max(1, pattern.learn.days)
         self.zone = pattern.zone or zone
-        self.table: Table[array[int]] = Table(span_us(timedelta(days=self.days + 2)), _new, _copy)
+        self.table: Table[array[int]] = self.by_key(span_us(timedelta(days=self.days + 2)), _new, _copy)
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match."""
@@ -55,11 +55,16 @@ class LearnedHoursState(State):
         """Fold one match that is exempt: it teaches and does not fire."""
         self._is_unusual(at_us, key)
 
+    @property
+    def dropped(self) -> int:
+        """How many keys were let go before their time."""
+        return self.table.dropped
+
     def fork(self, record: Record) -> LearnedHoursState:
         """The same state for another fold."""
         fork = object.__new__(LearnedHoursState)
         State.__init__(fork, self.rule, record)
-        fork.days, fork.zone, fork.table = self.days, self.zone, self.table.fork()
+        fork.days, fork.zone, fork.table = self.days, self.zone, self.table.fork(record.people)
         return fork
 
     def usual(self, key: CellKey) -> list[int]:

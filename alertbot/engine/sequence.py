@@ -44,7 +44,7 @@ class SequenceState(State):
         self.counts = tuple(step.count for step in pattern.steps)
         self.most = sum(self.counts)
         self.last_bit = 1 << (len(self.counts) - 1)
-        self.table: Table[array[int]] = Table(self.within_us, _new, _copy)
+        self.table: Table[array[int]] = self.by_key(self.within_us, _new, _copy)
 
     def stepper(self, bits: int) -> Callable[[Event, int, CellKey], None]:
         """The step function for matches that may serve the steps in `bits`; it may be called for several at one event."""
@@ -77,12 +77,17 @@ class SequenceState(State):
                 self.fire(event, at_us, [EventRef(cell[i + 1]) for i in served], cell[served[0]])
                 cell[:] = array("q", (ref, 0))
 
+    @property
+    def dropped(self) -> int:
+        """How many keys were let go before their time."""
+        return self.table.dropped
+
     def fork(self, record: Record) -> SequenceState:
         """The same state for another fold."""
         fork = object.__new__(SequenceState)
         State.__init__(fork, self.rule, record)
         fork.within_us, fork.counts, fork.most, fork.last_bit = self.within_us, self.counts, self.most, self.last_bit
-        fork.table = self.table.fork()
+        fork.table = self.table.fork(record.people)
         return fork
 
     def _append(self, cell: array[int], at_us: int, ref: int, bits: int) -> None:

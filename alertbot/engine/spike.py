@@ -13,7 +13,7 @@ from __future__ import annotations
 from array import array
 
 from alertbot.engine.keys import CellKey
-from alertbot.engine.state import Record, State, Switch, open_findings
+from alertbot.engine.state import Record, State, Switch
 from alertbot.engine.table import Table
 from alertbot.event import Event, EventRef
 from alertbot.moments import span_us
@@ -42,8 +42,8 @@ class SpikeState(State):
         self.usual_us = span_us(pattern.usual)
         self.factor = pattern.factor
         self.count = pattern.count
-        self.table: Table[array[int]] = Table(self.within_us + self.usual_us, _new, _copy)
-        self.switch = Switch(self, open_findings(self.within_us))
+        self.table: Table[array[int]] = self.by_key(self.within_us + self.usual_us, _new, _copy)
+        self.switch = Switch.of(self, self.within_us)
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match."""
@@ -69,12 +69,17 @@ class SpikeState(State):
         else:
             cell[_ON] = 0
 
+    @property
+    def dropped(self) -> int:
+        """How many keys were let go before their time."""
+        return self.table.dropped
+
     def fork(self, record: Record) -> SpikeState:
         """The same state for another fold."""
         fork = object.__new__(SpikeState)
         State.__init__(fork, self.rule, record)
         fork.within_us, fork.usual_us, fork.factor, fork.count = self.within_us, self.usual_us, self.factor, self.count
-        fork.table, fork.switch = self.table.fork(), self.switch.fork(fork)
+        fork.table, fork.switch = self.table.fork(record.people), self.switch.fork(fork)
         return fork
 
     def _move(self, cell: array[int], at_us: int) -> None:

@@ -7,36 +7,53 @@ it never looks at a clock. One file beside this one for each pattern.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
+from alertbot.engine.keep import Keep, People
 from alertbot.engine.keys import CellKey, spelled
-from alertbot.engine.table import Table
+from alertbot.engine.table import MOST_KEYS, Table
 from alertbot.event import Event, EventRef
 from alertbot.finding import Finding, finding_id
-from alertbot.rules.model import Rule
+from alertbot.rules.model import Rule, Source
+
+Cell = TypeVar("Cell")
 
 
 @dataclass(slots=True)
 class Record:
-    """What a fold has found: the latest form of each finding touched, and the rules that fired at the event in hand."""
+    """What a fold has found: the latest form of each finding touched, and the rules that fired at the event in hand.
+
+    `people` are the accounts of the directory that it met; `most_keys` is how many keys a rule may hold beside theirs.
+    """
 
     portal: str
     first_event_us: int | None = None
+    most_keys: int = MOST_KEYS
+    people: People = field(default_factory=People)
     touched: dict[str, Finding] = field(default_factory=dict)
     fired: list[str] = field(default_factory=list)
 
+    def fork(self) -> Record:
+        """The record of a fold that goes on from here, with nothing found yet."""
+        return Record(self.portal, self.first_event_us, self.most_keys, self.people.fork())
+
 
 class State(ABC):
-    """One rule's state in one fold. Times are microseconds since 1970, UTC."""
+    """One rule's state in one fold. Times are microseconds since 1970, UTC.
 
-    __slots__ = ("record", "rule")
+    `source` is the rule whose firing is the match in hand, None where it is a match of the rule's own condition.
+    """
+
+    __slots__ = ("record", "rule", "source")
 
     def __init__(self, rule: Rule, record: Record) -> None:
         self.rule = rule
         self.record = record
+        self.source: Source | None = None
 
     @abstractmethod
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
@@ -50,12 +67,27 @@ class State(ABC):
     def fork(self, record: Record) -> State:
         """The same state for another fold; stepping it leaves this one as it is."""
 
+    @property
+    def dropped(self) -> int:
+        """How many keys were let go before their time because made-up ones filled the memory."""
+        return 0
+
+    def by_key(self, horizon_us: int, make: Callable[[], Cell], copied: Callable[[Cell], Cell]) -> Table[Cell]:
+        """A table of the rule's keys."""
+        keep = Keep(self.record.people, self.rule.by)
+        return Table(horizon_us, make, copied, most_keys=self.record.most_keys, keep=keep)
+
+    def by_place(self, horizon_us: int, make: Callable[[], Cell], copied: Callable[[Cell], Cell]) -> Table[Cell]:
+        """A table of tuples of which the rule's key is the first part."""
+        keep = Keep(self.record.people, self.rule.by, inside=True)
+        return Table(horizon_us, make, copied, most_keys=self.record.most_keys, keep=keep)
+
     def fire(self, event: Event, at_us: int, events: Sequence[EventRef], first_us: int) -> Finding | None:
         """Record a firing at `event`; None where the rule's `only` does not want this event."""
         rule = self.rule
         if rule.only is not None and not rule.only.test(event):
             return None
-        fields, key = spelled(event, rule.by)
+        fields, key = spelled(event, rule.by, rule.by if self.source is None else self.source.by)
         found = Finding(
             id=finding_id(self.record.portal, rule.name, rule.version, key, event.ref),
             rule=rule.name,
@@ -64,20 +96,22 @@ class State(ABC):
             fields=fields,
             key=key,
             firing=event.ref,
-            events=tuple(events),
+            events=tuple(dict.fromkeys(events)),
             first_us=first_us,
             at_us=at_us,
             last_us=at_us,
             count=len(events),
         )
-        self.record.touched[found.id] = found
+        if not rule.heard_only:
+            self.record.touched[found.id] = found
         self.record.fired.append(rule.name)
         return found
 
     def extend(self, found: Finding, at_us: int) -> Finding:
         """Record one more match of a finding that is still true."""
         longer = msgspec.structs.replace(found, last_us=at_us, count=found.count + 1)
-        self.record.touched[found.id] = longer
+        if not self.rule.heard_only:
+            self.record.touched[found.id] = longer
         return longer
 
 
@@ -87,11 +121,6 @@ def _nothing() -> Finding:
 
 def _same(found: Finding) -> Finding:
     return found
-
-
-def open_findings(horizon_us: int) -> Table[Finding]:
-    """The table of findings that are still true, by key; findings are frozen, so a fork shares them."""
-    return Table(horizon_us, _nothing, _same)
 
 
 class Switch:
@@ -105,6 +134,11 @@ class Switch:
     def __init__(self, state: State, table: Table[Finding]) -> None:
         self.state = state
         self.open = table
+
+    @classmethod
+    def of(cls, state: State, horizon_us: int) -> Switch:
+        """The switch of a new state. Findings are frozen, so a fork shares them."""
+        return cls(state, state.by_key(horizon_us, _nothing, _same))
 
     def turned_on(self, event: Event, at_us: int, key: CellKey, events: Sequence[EventRef], first_us: int) -> int:
         """The condition has turned true at this match; the flag that the cell must keep."""
@@ -122,7 +156,7 @@ class Switch:
 
     def fork(self, state: State) -> Switch:
         """The same for another fold's state."""
-        return Switch(state, self.open.fork())
+        return Switch(state, self.open.fork(state.record.people))
 
     def _put(self, at_us: int, key: CellKey, found: Finding) -> None:
         table = self.open

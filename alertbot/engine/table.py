@@ -1,35 +1,56 @@
-"""A table of cells by key that can be forked in no time and forgets what its window has passed.
+"""A table of cells by key that can be forked in no time, forgets what its window has passed, and stays small.
 
 A pattern writes `cell = table[key]` and changes the cell in place; the table makes a new one, finds the old one, or copies it
 from the table that it was forked from. Nothing is ever swept: time is cut into spans of the pattern's horizon, the table of a
 span is followed by an empty one, and only the last two are looked at, so a cell goes between one and two horizons after its
 last touch. A pattern must treat a cell that its window has passed as if it were new.
+
+Whoever makes up keys does not fill the memory: a generation that holds `half` keys is followed at once, without waiting for its
+span to end. Then cells go before their time, in the order of events alone, the keys of people in the directory excepted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
+from weakref import ref
+
+from alertbot.engine.keep import Keep, People
 
 Cell = TypeVar("Cell")
 
+MOST_KEYS = 200_000
+_AT_ONCE = -(1 << 63)
+
 
 class Generation(dict[Hashable, Cell]):
-    """The cells touched in one span of time; what is missing is looked up behind it."""
+    """The cells touched in one span of time; what is missing is looked up behind it.
 
-    __slots__ = ("copied", "make", "mine", "shared")
+    `mine` are the tables behind it whose cells it may take, `shared` those whose cells it must copy. The first `together`
+    (one or none) of the shared belong to the same span: its keys are this generation's too. `counted`: how many that makes.
+    """
 
-    def __init__(self, make: Callable[[], Cell], copied: Callable[[Cell], Cell]) -> None:
+    __slots__ = ("copied", "counted", "make", "mine", "shared", "table", "together")
+
+    def __init__(self, table: Table[Cell], make: Callable[[], Cell], copied: Callable[[Cell], Cell]) -> None:
         super().__init__()
+        self.table = ref(table)
         self.make = make
         self.copied = copied
         self.mine: tuple[dict[Hashable, Cell], ...] = ()
         self.shared: tuple[dict[Hashable, Cell], ...] = ()
+        self.together = 0
+        self.counted = 0
 
     def __missing__(self, key: Hashable) -> Cell:
         cell = self._behind(key)
         if cell is None:
             cell = self.make()
+        if not (self.together and key in self.shared[0]):
+            self.counted += 1
+            table = self.table()
+            if table is not None and self.counted >= table.half:
+                table.turn_us = _AT_ONCE
         self[key] = cell
         return cell
 
@@ -46,58 +67,95 @@ class Generation(dict[Hashable, Cell]):
 
 
 class Table(Generic[Cell]):
-    """The two generations that count. `cells` is the one to read and write; it is exchanged by `turn`."""
+    """The two generations that count. `cells` is the one to read and write; it is exchanged by `turn`.
 
-    __slots__ = ("cells", "horizon_us", "turn_us")
+    `half`: so many keys fill a generation. `keep` says which cells outlive that. `dropped` counts those that did not.
+    """
 
-    def __init__(self, horizon_us: int, make: Callable[[], Cell], copied: Callable[[Cell], Cell]) -> None:
+    __slots__ = ("__weakref__", "_filled", "_span", "cells", "dropped", "half", "horizon_us", "keep", "turn_us")
+
+    def __init__(
+        self,
+        horizon_us: int,
+        make: Callable[[], Cell],
+        copied: Callable[[Cell], Cell],
+        *,
+        most_keys: int = MOST_KEYS,
+        keep: Keep | None = None,
+    ) -> None:
         self.horizon_us = max(horizon_us, 1)
+        self.half = max(most_keys // 2, 1)
+        self.keep = keep
+        self.dropped = 0
         self.turn_us: int | None = None
-        self.cells: Generation[Cell] = Generation(make, copied)
+        self.cells: Generation[Cell] = Generation(self, make, copied)
+        self._span: int | None = None
+        self._filled = False
 
     def turn(self, at_us: int) -> None:
-        """Start the span that holds `at_us`; call it when `at_us >= turn_us`, or when that is None."""
+        """Start the generation that `at_us` needs; call it when `at_us >= turn_us`, or when that is None."""
         span = at_us // self.horizon_us
-        follows = self.turn_us is not None and self.turn_us // self.horizon_us == span
-        if self.turn_us is None or not follows:
-            self._start_empty(keep=self.turn_us is None)
-        else:
-            self._follow()
+        if self._span is not None:
+            early = span == self._span
+            if early or span == self._span + 1:
+                self._follow(early=early)
+            else:
+                self._start_empty()
+        self._span = span
         self.turn_us = (span + 1) * self.horizon_us
 
     def peek(self, key: Hashable) -> Cell | None:
         """The cell, if there is one; a fork's caller must not change it."""
-        cells = self.cells
-        cell = cells.get(key)
-        if cell is not None:
-            return cell
-        for layer in (*cells.mine, *cells.shared):
+        for layer in self._layers():
             cell = layer.get(key)
             if cell is not None:
                 return cell
         return None
 
-    def fork(self) -> Table[Cell]:
-        """A table with the same content; what is done to it does not touch this one.
+    def fork(self, people: People) -> Table[Cell]:
+        """A table with the same content, of a fold that knows these people; what is done to it does not touch this one.
 
-        This table may go on as long as it only changes cells that the fork has touched first.
+        This table may go on as long as it only changes cells that the fork has touched first. A fork is not forked again.
         """
-        fork: Table[Cell] = Table(self.horizon_us, self.cells.make, self.cells.copied)
-        fork.turn_us = self.turn_us
-        fork.cells.shared = (self.cells, *self.cells.mine, *self.cells.shared)
+        cells = self.cells
+        keep = None if self.keep is None else self.keep.fork(people)
+        fork: Table[Cell] = Table(self.horizon_us, cells.make, cells.copied, most_keys=2 * self.half, keep=keep)
+        fork.turn_us, fork._span, fork._filled, fork.dropped = self.turn_us, self._span, self._filled, self.dropped
+        fork.cells.shared = (cells, *cells.mine, *cells.shared)
+        fork.cells.together, fork.cells.counted = 1, cells.counted
         return fork
 
     def __len__(self) -> int:
-        return len(self.cells) + sum(len(layer) for layer in (*self.cells.mine, *self.cells.shared))
+        return sum(len(layer) for layer in self._layers())
 
-    def _follow(self) -> None:
+    def _layers(self) -> Iterator[dict[Hashable, Cell]]:
+        yield self.cells
+        yield from self.cells.mine
+        yield from self.cells.shared
+
+    def _follow(self, *, early: bool) -> None:
         last = self.cells
-        self.cells = Generation(last.make, last.copied)
-        self.cells.mine = (last,)
-        self.cells.shared = last.shared[:1] if last.shared and not last.mine else ()
-        last.mine = ()
-        last.shared = ()
+        self.cells = Generation(self, last.make, last.copied)
+        kept = self._kept(last) if early or self._filled else {}
+        self.cells.mine = (last, kept) if kept else (last,)
+        self.cells.shared = last.shared[: last.together]
+        self._filled = early
+        last.mine, last.shared, last.together = (), (), 0
 
-    def _start_empty(self, *, keep: bool) -> None:
-        if not keep:
-            self.cells = Generation(self.cells.make, self.cells.copied)
+    def _kept(self, last: Generation[Cell]) -> dict[Hashable, Cell]:
+        """What is older than the last generation and must outlive it all the same."""
+        newer = (last, *last.shared[: last.together])
+        older: dict[Hashable, tuple[Cell, bool]] = {}
+        for layers, shared in ((last.shared[last.together :], True), (last.mine, False)):
+            for layer in reversed(layers):
+                older.update((key, (cell, shared)) for key, cell in layer.items())
+        for layer in newer:
+            for key in layer.keys() & older.keys():
+                del older[key]
+        kept = {} if self.keep is None else self.keep.choose(older)
+        self.dropped += len(older) - len(kept)
+        return {key: last.copied(cell) if shared else cell for key, (cell, shared) in kept.items()}
+
+    def _start_empty(self) -> None:
+        self.cells = Generation(self, self.cells.make, self.cells.copied)
+        self._filled = False

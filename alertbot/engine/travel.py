@@ -50,8 +50,8 @@ class TravelState(State):
         self.least_km = pattern.farther_than_km
         self.familiar_us = None if pattern.familiar is None else span_us(pattern.familiar)
         longest_us = int(min(HALF_ROUND_THE_EARTH_KM / self.kmh * _HOUR_US, _FOREVER)) + 1
-        self.last: Table[Last] = Table(longest_us, _nowhere, _same)
-        self.used: Table[int] = Table(self.familiar_us or 1, _never, _same_int)
+        self.last: Table[Last] = self.by_key(longest_us, _nowhere, _same)
+        self.used: Table[int] = self.by_place(self.familiar_us or 1, _never, _same_int)
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match; one without a place is skipped."""
@@ -67,12 +67,17 @@ class TravelState(State):
         if last is not None and last[2] != place and not familiar and self._too_fast(last, at_us, place):
             self.fire(event, at_us, (last[1], event.ref), last[0])
 
+    @property
+    def dropped(self) -> int:
+        """How many keys were let go before their time."""
+        return self.last.dropped + self.used.dropped
+
     def fork(self, record: Record) -> TravelState:
         """The same state for another fold."""
         fork = object.__new__(TravelState)
         State.__init__(fork, self.rule, record)
         fork.kmh, fork.least_km, fork.familiar_us = self.kmh, self.least_km, self.familiar_us
-        fork.last, fork.used = self.last.fork(), self.used.fork()
+        fork.last, fork.used = self.last.fork(record.people), self.used.fork(record.people)
         return fork
 
     def _is_familiar(self, at_us: int, key: CellKey, place: Place, familiar_us: int) -> bool:
