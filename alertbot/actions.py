@@ -6,7 +6,10 @@ portal's language. What it does not know keeps its number and means nothing.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Literal, NamedTuple
+
+from alertbot.errors import UsageError
 
 Outcome = Literal["success", "failure", "session"]
 
@@ -63,6 +66,9 @@ ACTIONS: dict[int, Action] = {action.id: action for action in _TABLE}
 BY_NAME: dict[str, Action] = {str(action.event).lower(): action for action in _TABLE}
 """Every login action by its name in lower case."""
 
+_GROUPS = {"login": ("success", "failure"), "success": ("success",), "failure": ("failure",), "session": ("session",)}
+_KINDS = "it is login, logout, success, failure, an event's name like LoginFailBruteForce, or its number"
+
 _BY_NAME_AND_ALIAS = BY_NAME | {"loginsuccessviatfaapp": ACTIONS[1021]}
 
 
@@ -80,3 +86,32 @@ def action_of(number: int) -> Action:
 def action_named(name: str) -> Action | None:
     """The action of a name such as `LoginSuccess`, in any letter case; the one that the server misspells has both spellings."""
     return _BY_NAME_AND_ALIAS.get(name.strip().lower())
+
+
+def choose(text: str) -> frozenset[int]:
+    """The numbers of the actions that a person means. Raises UsageError with what there is.
+
+    `login` is success and failure; `logout`, `success`, `failure`, `session`, a name like `LoginFailBruteForce`, or a number.
+    """
+    wanted = text.strip().lower()
+    if wanted in _GROUPS:
+        return frozenset(action.id for action in _TABLE if action.outcome in _GROUPS[wanted])
+    if wanted == "logout":
+        return frozenset((1006,))
+    if wanted.isdecimal() and len(wanted) < 10:
+        return frozenset((_chosen_number(int(wanted)),))
+    named = action_named(wanted)
+    if named is None:
+        near = get_close_matches(wanted, (*_GROUPS, "logout", *BY_NAME), 1)
+        hint = f"did you mean {BY_NAME[near[0]].event if near[0] in BY_NAME else near[0]}?" if near else _KINDS
+        raise UsageError(f"there is no action {text!r}; {hint}")
+    return frozenset((named.id,))
+
+
+def _chosen_number(number: int) -> int:
+    if number == 0:
+        raise UsageError("action 0 means no filter to the portal, not logins as its how-to page says; write login")
+    if number < 1000:
+        meant = "logouts, as the portal's how-to page says; write logout" if number == 1 else f"anything; {_KINDS}"
+        raise UsageError(f"action {number} does not mean {meant}")
+    return number
