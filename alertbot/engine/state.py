@@ -18,7 +18,7 @@ from alertbot.engine.keys import CellKey, spelled
 from alertbot.engine.table import MOST_KEYS, Table
 from alertbot.event import Event, EventRef
 from alertbot.finding import Finding, finding_id
-from alertbot.rules.model import Rule, Source
+from alertbot.rules.model import Rule
 
 Cell = TypeVar("Cell")
 
@@ -43,17 +43,13 @@ class Record:
 
 
 class State(ABC):
-    """One rule's state in one fold. Times are microseconds since 1970, UTC.
+    """One rule's state in one fold. Times are microseconds since 1970, UTC."""
 
-    `source` is the rule whose firing is the match in hand, None where it is a match of the rule's own condition.
-    """
-
-    __slots__ = ("record", "rule", "source")
+    __slots__ = ("record", "rule")
 
     def __init__(self, rule: Rule, record: Record) -> None:
         self.rule = rule
         self.record = record
-        self.source: Source | None = None
 
     @abstractmethod
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
@@ -87,7 +83,7 @@ class State(ABC):
         rule = self.rule
         if rule.only is not None and not rule.only.test(event):
             return None
-        fields, key = spelled(event, rule.by, rule.by if self.source is None else self.source.by)
+        fields, key = spelled(event, rule.by)
         found = Finding(
             id=finding_id(self.record.portal, rule.name, rule.version, key, event.ref),
             rule=rule.name,
@@ -96,22 +92,20 @@ class State(ABC):
             fields=fields,
             key=key,
             firing=event.ref,
-            events=tuple(dict.fromkeys(events)),
+            events=tuple(events),
             first_us=first_us,
             at_us=at_us,
             last_us=at_us,
             count=len(events),
         )
-        if not rule.heard_only:
-            self.record.touched[found.id] = found
+        self.record.touched[found.id] = found
         self.record.fired.append(rule.name)
         return found
 
     def extend(self, found: Finding, at_us: int) -> Finding:
         """Record one more match of a finding that is still true."""
         longer = msgspec.structs.replace(found, last_us=at_us, count=found.count + 1)
-        if not self.rule.heard_only:
-            self.record.touched[found.id] = longer
+        self.record.touched[found.id] = longer
         return longer
 
 
