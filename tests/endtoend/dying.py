@@ -1,7 +1,6 @@
-"""`alertbot` that kills itself with SIGKILL at the n-th time that it comes to a step: `python -m tests.endtoend.dying STEP N …`.
+"""`python -m tests.endtoend.dying STEP N …`: `alertbot …` that kills itself with SIGKILL at the n-th time that it is at a step.
 
-A step is a name that the program logs, `sql` (a statement that writes, inside its transaction) or `sql.commit` (just before one).
-What follows are the arguments of `alertbot`.
+A step is a name that the program logs, `sql` (a statement that writes, in its transaction) or `sql.commit` (just before it).
 """
 
 from __future__ import annotations
