@@ -7,7 +7,7 @@ sorts, stores and folds cheaply; everywhere else it is a `datetime` with a zone.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from alertbot.errors import UsageError
 
@@ -31,6 +31,13 @@ def from_us(moment_us: int, zone: tzinfo = UTC) -> datetime:
 def span_us(span: timedelta) -> int:
     """A span in microseconds."""
     return span // MICROSECOND
+
+
+def end_of_day_us(day: date, zone: tzinfo) -> int:
+    """The last microsecond of a day in a zone; the calendar's last day ends never."""
+    if day == date.max:
+        return 1 << 62
+    return to_us(datetime.combine(day + timedelta(days=1), time(), zone)) - 1
 
 
 def iso(moment_us: int) -> str:

@@ -14,6 +14,8 @@ class Kind(StrEnum):
     """A kind of file."""
 
     RULES = "rules"
+    LISTS = "lists"
+    CALENDARS = "calendars"
     CONFIG = "config"
 
 
@@ -26,6 +28,8 @@ def schema(
     \b
     Examples:
       alertbot schema rules > rule.schema.json
+      alertbot schema lists > list.schema.json
+      alertbot schema calendars > calendars.schema.json
       alertbot schema config > alertbot.schema.json
     """
     import json
@@ -36,10 +40,11 @@ def schema(
 
 
 def _schema(kind: Kind) -> dict[str, Any]:
-    if kind is Kind.RULES:
-        from alertbot.rules.schema import rule_schema
+    if kind is Kind.CONFIG:
+        from alertbot.config import configuration_schema
 
-        return rule_schema()
-    from alertbot.config import configuration_schema
+        return configuration_schema()
+    from alertbot.rules import schema as of
 
-    return configuration_schema()
+    make = {Kind.RULES: of.rule_schema, Kind.LISTS: of.list_schema, Kind.CALENDARS: of.calendar_schema}
+    return make[kind]()

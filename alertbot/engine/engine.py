@@ -25,7 +25,7 @@ from alertbot.engine.table import MOST_KEYS
 from alertbot.event import Event
 from alertbot.finding import Finding
 from alertbot.moments import span_us
-from alertbot.rules.model import Burst, Distinct, Rule, Spike
+from alertbot.rules.model import Burst, Distinct, Rule, Spike, Temporal
 
 SETTLE_AFTER = timedelta(hours=2)
 TAIL_EVENTS = 20_000
@@ -201,7 +201,7 @@ class Engine:
 
 def _extends_us(rule: Rule) -> int:
     """How long after its last match a finding of this rule can still grow."""
-    return span_us(rule.pattern.within) if isinstance(rule.pattern, Burst | Distinct | Spike) else 0
+    return span_us(rule.pattern.within) if isinstance(rule.pattern, Burst | Distinct | Temporal | Spike) else 0
 
 
 def _by_firing(found: Finding) -> tuple[int, str, str]:

@@ -37,10 +37,10 @@ def text_of(event: Event, field: str) -> str | None:
     return str(value)
 
 
-def spelled(event: Event, fields: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The fields that the event has, and their values as it spells them."""
-    pairs = [(field, value) for field in fields if (value := text_of(event, field)) is not None]
-    return tuple(field for field, _ in pairs), tuple(value for _, value in pairs)
+def spelled(event: Event, names: tuple[str, ...], fields: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the fields that the event has, and their values as it spells them."""
+    pairs = [(name, value) for name, field in zip(names, fields, strict=True) if (value := text_of(event, field)) is not None]
+    return tuple(name for name, _ in pairs), tuple(value for _, value in pairs)
 
 
 def keyer(fields: tuple[str, ...]) -> Keyer:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, tzinfo
 from operator import attrgetter
 
 from alertbot.engine.absence import AbsenceState, Gaps
 from alertbot.engine.burst import BurstState
+from alertbot.engine.counted import CountedState
 from alertbot.engine.distinct import DistinctState
 from alertbot.engine.dormant import DormantState
 from alertbot.engine.each import EachState
@@ -27,7 +28,7 @@ from alertbot.engine.spike import SpikeState
 from alertbot.engine.state import Record, State
 from alertbot.engine.travel import TravelState
 from alertbot.event import ATTRIBUTES, Event
-from alertbot.moments import to_us
+from alertbot.moments import end_of_day_us
 from alertbot.rules.model import (
     Absence,
     Burst,
@@ -40,7 +41,9 @@ from alertbot.rules.model import (
     Rule,
     Selection,
     Sequence_,
+    Source,
     Spike,
+    Temporal,
     Travel,
 )
 
@@ -96,10 +99,12 @@ def make_state(rule: Rule, record: Record, zone: tzinfo, gaps: Gaps = ()) -> Sta
     match pattern:
         case Each():
             return EachState(rule, record)
-        case Burst():
+        case Burst(at_most=None) if pattern.count > 1:
             return BurstState(rule, record, pattern)
-        case Distinct():
+        case Distinct(at_most=None) if pattern.count > 1 and not any(source.of for source in rule.sources):
             return DistinctState(rule, record, pattern)
+        case Burst() | Distinct() | Temporal():
+            return CountedState(rule, record, pattern)
         case Sequence_():
             return SequenceState(rule, record, pattern)
         case FirstSeen():
@@ -123,7 +128,7 @@ class Plan:
 
     def __init__(self, rules: Sequence[Rule], zone: tzinfo, gaps: Gaps = ()) -> None:
         self.gaps = gaps
-        self.rules = tuple(rule for rule in rules if rule.mode != "off")
+        self.rules = tuple(rule.in_zone(zone) for rule in rules if rule.mode != "off")
         self.zone = zone
         self._keyers: dict[tuple[str, ...], Keyer] = {rule.by: keyer(rule.by) for rule in self.rules}
         self.conditions = _conditions(self.rules)
@@ -169,12 +174,29 @@ class Plan:
         """Rules whose firings others wait for, with their step functions."""
         listeners: dict[str, list[tuple[Keyer, StepFunction]]] = {}
         for rule, state in zip(self.rules, states, strict=True):
-            if isinstance(rule.pattern, Sequence_) and isinstance(state, SequenceState):
-                for name in {step.rule for step in rule.pattern.steps if step.rule}:
-                    bits = sum(1 << number for number, step in enumerate(rule.pattern.steps) if step.rule == name)
-                    step = self._step_function(rule, state, bits)
-                    listeners.setdefault(name, []).append((self._keyers[rule.by], step))
+            for source in _sources(rule):
+                bits = 0
+                if isinstance(rule.pattern, Sequence_):
+                    bits = sum(1 << number for number, step in enumerate(rule.pattern.steps) if step.rule == source.rule)
+                step = _hearing(state, source, self._step_function(rule, state, bits))
+                listeners.setdefault(source.rule, []).append((keyer(source.by), step))
         return listeners
+
+
+def _sources(rule: Rule) -> Iterable[Source]:
+    """The rules whose firings a rule waits for."""
+    return rule.sources or [Source(name, rule.by) for name in dict.fromkeys(rule.needs)]
+
+
+def _hearing(state: State, source: Source, step: StepFunction) -> StepFunction:
+    """The step at a firing of another rule: it knows whose firing it is, for fields may have other names there."""
+
+    def hearing(event: Event, at_us: int, key: CellKey) -> None:
+        state.source = source
+        step(event, at_us, key)
+        state.source = None
+
+    return hearing
 
 
 def _entries(slot: int, rule: Rule) -> Iterable[Entry]:
@@ -205,7 +227,7 @@ def _add(takers: Takers, key_of: Keyer | None, step: StepFunction) -> None:
 
 def _exempting(rule: Rule, state: State, step: StepFunction, zone: tzinfo) -> StepFunction:
     """The step of a rule with exceptions: an event that one of them matches neither counts nor fires; it may still teach."""
-    exempt = [(exemption.match.test, _end_of_day_us(exemption.until, zone)) for exemption in rule.exemptions]
+    exempt = [(one.match.test, end_of_day_us(one.until or date.max, zone)) for one in rule.exemptions]
 
     def guarded(event: Event, at_us: int, key: CellKey) -> None:
         for matches, until_us in exempt:
@@ -215,9 +237,3 @@ def _exempting(rule: Rule, state: State, step: StepFunction, zone: tzinfo) -> St
         step(event, at_us, key)
 
     return guarded
-
-
-def _end_of_day_us(day: date | None, zone: tzinfo) -> int:
-    if day is None:
-        return 1 << 62
-    return to_us(datetime.combine(day + timedelta(days=1), time(), zone)) - 1

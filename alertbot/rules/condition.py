@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, tzinfo
 from typing import Any, Literal
 
 from alertbot.rules.fields import kind_of
@@ -84,6 +85,15 @@ class Refers:
 
 
 @dataclass(frozen=True, slots=True)
+class Until:
+    """The event is not later than the end of a day in `zone` (None: the rule's, which is not known yet; else UTC)."""
+
+    day: date
+    zone: tzinfo | None = None
+    field: str = "date"
+
+
+@dataclass(frozen=True, slots=True)
 class And:
     """All of the parts; with none it is always true."""
 
@@ -104,7 +114,7 @@ class Not:
     part: Condition
 
 
-Leaf = Is | Like | Expression | InNetworks | Present | Compare | Refers
+Leaf = Is | Like | Expression | InNetworks | Present | Compare | Refers | Until
 Condition = Leaf | And | Or | Not
 
 ALWAYS = And(())
@@ -177,6 +187,26 @@ def equalities(condition: Condition) -> dict[str, frozenset[str]]:
             return {}
 
 
+def ends(condition: Condition) -> bool:
+    """Whether a part of the condition counts only up to a day."""
+    return any(isinstance(leaf, Until) for leaf in _leaves(condition))
+
+
+def in_zone(condition: Condition, zone: tzinfo) -> Condition:
+    """The condition with its days in a zone."""
+    match condition:
+        case Until(_, None):
+            return replace(condition, zone=zone)
+        case And(parts):
+            return And(tuple(in_zone(part, zone) for part in parts))
+        case Or(parts):
+            return Or(tuple(in_zone(part, zone) for part in parts))
+        case Not(part):
+            return Not(in_zone(part, zone))
+        case _:
+            return condition
+
+
 def _in_order(parts: Iterable[Condition]) -> tuple[Condition, ...]:
     return tuple(part for _, part in sorted({fingerprint(part): part for part in parts}.items()))
 
@@ -224,6 +254,8 @@ def _plain(condition: Condition) -> list[Any]:
             return [operator, field, *([part] if part else []), number]
         case Refers(field, other, starts, ends):
             return ["refers", field, other, starts, ends]
+        case Until(day, zone):
+            return ["until", day.isoformat(), *([str(zone)] if zone else [])]
         case And(parts):
             return ["and", *map(_plain, parts)]
         case Or(parts):

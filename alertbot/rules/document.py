@@ -1,7 +1,7 @@
-"""A rule file's document as a pydantic model: which keys there are, and what may stand there.
+"""What rule files, lists and calendars may hold, as pydantic models: which keys there are, and what may stand there.
 
-In comes a mapping read from YAML; out goes a `RuleDocument`. `detection` and the other selections stay raw here: `rules.sigma`
-reads them, and `rules.build` puts all together.
+In comes a mapping read from YAML; out goes a `RuleDocument`, a `CorrelationDocument` or a `FilterDocument`. `detection` and the
+other selections stay raw here: `rules.sigma` reads them, and `rules.build` puts all together.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from alertbot.rules.model import Absence, Burst, Calendar, Distinct, Dormant, FirstSeen, Level, Spike, Travel
 from alertbot.rules.values import (
     MAX_COUNT,
     AtLeastTwo,
+    Bound,
+    CorrelationType,
     Day,
     DetectionValue,
+    FilterValue,
     KeyFields,
     Learn,
     RuleName,
@@ -28,13 +31,11 @@ from alertbot.rules.values import (
     Uuid,
     Windows,
     Zone,
+    no_expression,
 )
 
-LATER = frozenset(
-    {"travel", "spike", "dormant", "absence", "hours.calendar", "hours.learn"}
-    | {"except", "raise", "group", "inhibits", "route", "correlation", "filter", "expand"}
-)
-"""Keys of the language (and the modifier `expand`) that this version refuses by name."""
+LATER = frozenset({"raise", "group", "inhibits", "route"})
+"""Keys of the language that this version refuses by name."""
 
 PATTERNS = ("burst", "distinct", "sequence", "first_seen", "hours", "travel", "spike", "dormant", "absence")
 
@@ -207,8 +208,8 @@ class RelatedDocument(_Model):
     type: Literal["correlation", "derived", "merged", "obsolete", "renamed", "similar"]
 
 
-class RuleDocument(_Model):
-    """One rule: Sigma's metadata and detection, a pattern, and what to tell whom."""
+class MetaDocument(_Model):
+    """What Sigma lets every document say of itself."""
 
     title: Annotated[Text, Field(min_length=1, max_length=256)]
     id: Uuid | None = None
@@ -224,10 +225,30 @@ class RuleDocument(_Model):
     modified: Day | None = None
     tags: Texts = []
     scope: Texts = []
-    logsource: LogsourceDocument = LogsourceDocument()
     fields: Texts = []
     falsepositives: Texts = []
+
+
+class TellingDocument(MetaDocument):
+    """What is told of findings, to whom and when, and what is excepted: alike in rules and correlations."""
+
     level: Level = "medium"
+    only: SelectionValue = None
+    except_: Annotated[list[ExceptDocument], Field(alias="except")] = []
+    raise_: Annotated[list[RaiseDocument], Field(alias="raise")] = []
+    quiet: Span = timedelta(hours=1)
+    group: KeyFields | None = None
+    inhibits: Texts = []
+    route: Text | None = None
+    respond: Text = ""
+    mode: Literal["live", "shadow", "off"] = "live"
+    tests: list[TestDocument] = []
+
+
+class RuleDocument(TellingDocument):
+    """One rule: Sigma's metadata and detection, a pattern, and what to tell whom."""
+
+    logsource: LogsourceDocument = LogsourceDocument()
     detection: DetectionValue = None
     burst: BurstDocument | None = None
     distinct: DistinctDocument | None = None
@@ -239,16 +260,78 @@ class RuleDocument(_Model):
     dormant: DormantDocument | None = None
     absence: AbsenceDocument | None = None
     by: KeyFields | None = None
-    only: SelectionValue = None
-    except_: Annotated[list[ExceptDocument], Field(alias="except")] = []
-    raise_: Annotated[list[RaiseDocument], Field(alias="raise")] = []
-    quiet: Span = timedelta(hours=1)
-    group: KeyFields | None = None
-    inhibits: Texts = []
-    route: Text | None = None
-    respond: Text = ""
-    mode: Literal["live", "shadow", "off"] = "live"
-    tests: list[TestDocument] = []
+
+
+class BoundsDocument(_Model):
+    """How many of what must come within the time of a correlation."""
+
+    gt: Bound | None = None
+    gte: Bound | None = None
+    lt: Bound | None = None
+    lte: Bound | None = None
+    eq: Bound | None = None
+    field: Texts = []
+
+    @property
+    def least(self) -> int | None:
+        """The lowest count that holds, None where there is no bound below."""
+        below = [self.gte, self.eq, None if self.gt is None else self.gt + 1]
+        return max((one for one in below if one is not None), default=None)
+
+    @property
+    def most(self) -> int | None:
+        """The highest count that holds, None where there is no bound above."""
+        above = [self.lte, self.eq, None if self.lt is None else self.lt - 1]
+        return min((one for one in above if one is not None), default=None)
+
+
+class CorrelationSection(_Model):
+    """Which rules' firings belong together, and when they are a finding."""
+
+    type: CorrelationType
+    rules: Annotated[Texts, Field(min_length=1, max_length=200)]
+    group_by: Annotated[Texts, Field(alias="group-by")] = []
+    timespan: Span
+    condition: Annotated[BoundsDocument | None, BeforeValidator(no_expression)] = None
+    aliases: dict[str, dict[str, Text]] = {}
+    generate: bool = False
+
+
+class CorrelationDocument(TellingDocument):
+    """A correlation of Sigma: firings of other rules that belong together."""
+
+    correlation: CorrelationSection
+    generate: bool | None = None
+
+
+class FilterDocument(MetaDocument):
+    """A filter of Sigma: a condition that the matches of many rules must meet too."""
+
+    logsource: LogsourceDocument = LogsourceDocument()
+    filter: FilterValue
+
+
+class ListedDocument(_Model):
+    """A value of a list with its reason and its end."""
+
+    value: str | int | float | bool
+    why: Text = ""
+    until: Day | None = None
+
+
+class CalendarDocument(_Model):
+    """Working hours with holidays."""
+
+    zone: Zone | None = None
+    hours: Windows
+    holidays: Annotated[str, Field(pattern=r"^[A-Z]{2}(/[A-Za-z0-9-]{1,20})?$", examples=["DE", "DE/BE"])] | None = None
+    not_holidays: list[Day] = []
+    closed: list[Day] = []
+
+    def calendar(self, name: str) -> Calendar:
+        """As the engine takes it."""
+        closed, worked = frozenset(self.closed), frozenset(self.not_holidays)
+        return Calendar(name, self.zone, tuple(self.hours), self.holidays, worked, closed)
 
 
 def comes_later(key: str) -> bool:

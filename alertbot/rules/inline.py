@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from alertbot.event import Event, EventRef
 from alertbot.moments import from_us
 from alertbot.rules.fields import texts
-from alertbot.rules.model import InlineTest, Rule, Sequence_
+from alertbot.rules.model import InlineTest, Rule
 from alertbot.rules.story import PORTAL, Story, check_test, moment_us, play
 
 if TYPE_CHECKING:
@@ -53,15 +53,14 @@ def run_tests(rules: Iterable[Rule]) -> list[TestResult]:
 
 
 def _with_needed(rule: Rule, known: Mapping[str, Rule]) -> list[Rule]:
-    """The rule and those whose firings are steps of it, all of them live."""
+    """The rule and those whose firings it waits for, all of them live, and its own findings told."""
     needed: dict[str, Rule] = {}
     waiting = [rule.name]
     while waiting:
         name = waiting.pop()
         if name not in needed and name in known:
-            needed[name] = replace(known[name], mode="live")
-            pattern = known[name].pattern
-            waiting += [step.rule for step in pattern.steps if step.rule] if isinstance(pattern, Sequence_) else []
+            needed[name] = replace(known[name], mode="live", heard_only=name != rule.name)
+            waiting += known[name].needs
     return [needed[name] for name in sorted(needed)]
 
 

@@ -7,137 +7,185 @@ as `path:line:col: message`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from alertbot.documents import Document, read_yaml
-from alertbot.errors import Mistake, Mistakes, RulesError
-from alertbot.rules.build import build
+from alertbot.documents import Document
+from alertbot.errors import Mistake, RulesError
+from alertbot.rules.build import builder_of
+from alertbot.rules.builder import Builder, Shared
+from alertbot.rules.correlation import CorrelationBuilder, resolved
+from alertbot.rules.document import comes_later
 from alertbot.rules.fields import closest
-from alertbot.rules.model import Rule, RuleBook, Sequence_
+from alertbot.rules.files import calendars_of, documents_of, files_of, lists_of, rule_files, shipped_rules
+from alertbot.rules.filters import Filter, read_filter, reference
+from alertbot.rules.model import Absence, Expiry, Rule, RuleBook, Sequence_
+from alertbot.rules.sigma import Way
 from alertbot.rules.version import version_of
 
-SUFFIXES = (".yml", ".yaml")
-LISTS = "lists"
-CALENDARS = "calendars"
+__all__ = ["load_rules", "rule_files", "shipped_rules"]
 
 
 def load_rules(paths: Sequence[Path]) -> RuleBook:
     """All rules of these files and folders, in the order of the paths and of the files' names. Raises RulesError."""
-    mistakes: list[Mistake] = []
-    files = dict.fromkeys(file for path in paths for file in _files(path, mistakes))
-    documents = [document for file in files for document in _documents(file, mistakes)]
-    rules: list[Rule] = []
-    places: dict[str, Document] = {}
-    for document, default_name in documents:
-        rule, said = build(document, default_name, {})
-        mistakes += said
-        if rule is None:
-            continue
-        if rule.name in places:
-            first = next(other for other in rules if other.name == rule.name)
+    return _Loader().load(paths)
+
+
+def _is_filter(document: Document) -> bool:
+    return isinstance(document.value, dict) and "filter" in document.value and not comes_later("filter")
+
+
+@dataclass(slots=True)
+class _Loader:
+    mistakes: list[Mistake] = field(default_factory=list)
+    expiries: list[Expiry] = field(default_factory=list)
+    rules: dict[str, Rule] = field(default_factory=dict)
+    builders: dict[str, Builder] = field(default_factory=dict)
+    references: dict[str, str] = field(default_factory=dict)
+    ambiguous: set[str] = field(default_factory=set)
+
+    def load(self, paths: Sequence[Path]) -> RuleBook:
+        lists, expiries = lists_of(paths, self.mistakes)
+        calendars = calendars_of(paths, self.mistakes)
+        self.expiries += expiries
+        documents = [given for file in files_of(paths, self.mistakes) for given in documents_of(file, self.mistakes)]
+        filters = self._filters([document for document, _ in documents if _is_filter(document)], lists)
+        shared = Shared(lists, calendars, filters)
+        for document, default_name in documents:
+            if not _is_filter(document):
+                self._build(builder_of(document, shared), default_name)
+        complete = not self._broken()
+        self._resolve()
+        self.mistakes += self._wrong_between(others_broken=not complete)
+        if complete:
+            self.mistakes += [warning for one in filters for warning in one.idle()]
+        if self._broken():
+            raise RulesError(sorted(self.mistakes))
+        return RuleBook(_versioned(self.rules), tuple(sorted(self.mistakes)), tuple(sorted(self.expiries)))
+
+    def _broken(self) -> bool:
+        return any(not mistake.warning for mistake in self.mistakes)
+
+    def _filters(self, documents: Iterable[Document], lists: Mapping[str, Sequence[object]]) -> list[Filter]:
+        filters = []
+        for document in documents:
+            found, said = read_filter(document, lists)  # type: ignore[arg-type]
+            self.mistakes += said
+            if found is not None:
+                filters.append(found)
+        return filters
+
+    def _build(self, builder: Builder, default_name: str | None) -> None:
+        rule = builder.rule(default_name)  # type: ignore[attr-defined]
+        self.mistakes += builder.mistakes
+        self.expiries += builder.expiries
+        if rule is None or builder.broken:
+            return
+        if rule.name in self.rules:
+            first = self.rules[rule.name]
             taken = f"{first.path}:{first.line}"
-            mistakes.append(_at_name(document, f"the name {rule.name!r} is taken by {taken}; names are unique"))
-            continue
-        places[rule.name] = document
-        rules.append(rule)
-    complete = not any(not mistake.warning for mistake in mistakes)
-    mistakes += _steps_over_rules(rules, places, others_broken=not complete)
-    if any(not mistake.warning for mistake in mistakes):
-        raise RulesError(sorted(mistakes))
-    return RuleBook(_versioned(rules), tuple(sorted(mistakes)))
+            self.mistakes.append(_at(builder.document, "name", f"the name {rule.name!r} is taken by {taken}; names are unique"))
+            return
+        self.rules[rule.name] = rule
+        self.builders[rule.name] = builder
+        self._know(rule, builder.document)
+
+    def _know(self, rule: Rule, document: Document) -> None:
+        """A rule goes by its name and by its id; two rules of one id go by their names alone."""
+        self.references[reference(rule.name)] = rule.name
+        if not document.value.get("id"):
+            return
+        known = reference(str(document.value["id"]))
+        other = self.references.setdefault(known, rule.name)
+        if other != rule.name:
+            self.ambiguous.add(known)
+            first = self.rules[other]
+            self.mistakes.append(_at(document, "id", f"is that of {first.path}:{first.line} too", warning=True))
+
+    def _resolve(self) -> None:
+        """Let correlations know which rules they name, and these that they are only heard."""
+        for name, rule in self.rules.items():
+            self.rules[name] = resolved(rule, self.references)
+        for name, builder in self.builders.items():
+            if isinstance(builder, CorrelationBuilder) and not builder.generates:
+                for source in self.rules.keys() & self.rules[name].needs:
+                    self.rules[source] = replace(self.rules[source], heard_only=True)
+
+    def _wrong_between(self, *, others_broken: bool) -> Iterator[Mistake]:
+        """What is wrong with waiting for other rules: no such rule, one that is off or is never heard, a circle."""
+        circling = _circling(self.rules)
+        for rule in self.rules.values():
+            document = self.builders[rule.name].document
+            for way, name in _named(rule):
+                if reference(name) in self.ambiguous:
+                    yield document.mistake(way, f"several rules have the id {name}; say a name")
+                elif name not in self.rules:
+                    if not others_broken:
+                        meant = closest(name, self.rules)
+                        hint = f"; did you mean {meant!r}?" if meant else ""
+                        yield document.mistake(way, f"there is no rule {name!r}{hint}")
+                elif {name, rule.name} <= circling:
+                    yield document.mistake(way, f"goes in a circle: {name!r} waits for this rule")
+                elif isinstance(self.rules[name].pattern, Absence):
+                    yield document.mistake(way, f"the rule {name!r} fires when no event comes: nothing can wait for that")
+                elif self.rules[name].mode == "off":
+                    yield document.mistake(way, f"the rule {name!r} is off and never fires", warning=True)
+                elif rule.sources and self.rules[name].heard_only and self.rules[name].respond:
+                    said = f"the rule {name!r} is told of through this correlation only; say `generate: true` to tell of both"
+                    yield document.mistake(way, said, warning=True)
 
 
-def shipped_rules() -> Path:
-    """The folder of the rules that come with alertbot: in the package, or in a checkout beside it."""
-    package = Path(__file__).parent.parent
-    inside = package / "shipped_rules"
-    return inside if inside.is_dir() else package.parent / "rules"
+def _at(document: Document, key: str, message: str, *, warning: bool = False) -> Mistake:
+    place = document.place((key,)) if key in document.value else document.place(())
+    return Mistake(document.name, *place, message if key not in ("id",) else f"{key}: {message}", warning)
 
 
-def rule_files(path: Path) -> list[Path]:
-    """The rule files of a folder, sorted; lists, calendars and what begins with a dot are none."""
-    return sorted(
-        file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file() and _holds_rules(file.relative_to(path))
-    )
+def _named(rule: Rule) -> Iterator[tuple[Way, str]]:
+    """The rules that a rule names, and where."""
+    if rule.sources:
+        yield from ((("correlation", "rules"), source.rule) for source in rule.sources)
+    elif isinstance(rule.pattern, Sequence_):
+        steps = enumerate(rule.pattern.steps)
+        yield from ((("sequence", "steps", number, "match"), step.rule) for number, step in steps if step.rule is not None)
 
 
-def _holds_rules(relative: Path) -> bool:
-    hidden = any(part.startswith(".") for part in relative.parts)
-    return not hidden and LISTS not in relative.parts[:-1] and relative.stem != CALENDARS
+def _circling(known: Mapping[str, Rule]) -> set[str]:
+    """The rules that wait for each other in a circle: what is left when all are taken away that wait for nobody who is left,
+    or for whom nobody waits who is left."""
+    needs = {name: {one for one in rule.needs if one in known} for name, rule in known.items()}
+    waiters: dict[str, set[str]] = {name: set() for name in known}
+    for name, needed in needs.items():
+        for one in needed:
+            waiters[one].add(name)
+    return _without_ends(_without_ends(set(known), needs, waiters), waiters, needs)
 
 
-def _files(path: Path, mistakes: list[Mistake]) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    files = rule_files(path)
-    if not files:
-        mistakes.append(Mistake(str(path), 0, 0, "holds no rule file (*.yml)"))
-    return files
+def _without_ends(left: set[str], towards: Mapping[str, set[str]], back: Mapping[str, set[str]]) -> set[str]:
+    open_ends = {name: len(towards[name] & left) for name in left}
+    ready = [name for name, number in open_ends.items() if number == 0]
+    while ready:
+        name = ready.pop()
+        left.discard(name)
+        for other in back[name] & left:
+            open_ends[other] -= 1
+            if open_ends[other] == 0:
+                ready.append(other)
+    return left
 
 
-def _documents(file: Path, mistakes: list[Mistake]) -> Iterator[tuple[Document, str | None]]:
-    """Every document of a file, and the name of its rule where it has none of its own."""
-    try:
-        documents = [document for document in read_yaml(file) if document.value is not None]
-    except Mistakes as exc:
-        mistakes += exc.mistakes
-        return
-    if not documents:
-        mistakes.append(Mistake(str(file), 0, 0, "holds no rule", warning=True))
-    for document in documents:
-        yield document, file.stem if len(documents) == 1 else None
-
-
-def _at_name(document: Document, message: str) -> Mistake:
-    place = document.place(("name",)) if "name" in document.value else document.place(())
-    return Mistake(document.name, *place, message)
-
-
-def _named_rules(rule: Rule) -> Iterator[tuple[int, str]]:
-    if isinstance(rule.pattern, Sequence_):
-        yield from ((number, step.rule) for number, step in enumerate(rule.pattern.steps) if step.rule is not None)
-
-
-def _steps_over_rules(rules: Iterable[Rule], places: Mapping[str, Document], *, others_broken: bool) -> Iterator[Mistake]:
-    """What is wrong with steps that are firings of other rules: no such rule, one that is off, a circle."""
-    known = {rule.name: rule for rule in rules}
-    for rule in known.values():
-        for number, name in _named_rules(rule):
-            document, way = places[rule.name], ("sequence", "steps", number, "match")
-            if name not in known:
-                if others_broken:
-                    continue
-                meant = closest(name, known)
-                yield document.mistake(way, f"there is no rule {name!r}" + (f"; did you mean {meant!r}?" if meant else ""))
-            elif known[name].mode == "off":
-                yield document.mistake(way, f"the rule {name!r} is off and never fires", warning=True)
-            elif rule.name in _all_named(known, name):
-                yield document.mistake(way, f"goes in a circle: {name!r} waits for this rule")
-
-
-def _all_named(known: Mapping[str, Rule], name: str) -> set[str]:
-    """The rules that a rule needs, itself among them."""
-    reached: set[str] = set()
-    waiting = [name]
-    while waiting:
-        one = waiting.pop()
-        if one in known and one not in reached:
-            reached.add(one)
-            waiting += [named for _, named in _named_rules(known[one])]
-    return reached
-
-
-def _versioned(rules: Sequence[Rule]) -> tuple[Rule, ...]:
-    """The rules with their versions; one that waits for others has theirs in its own."""
-    known = {rule.name: rule for rule in rules}
-    versions: dict[str, str] = {}
+def _versioned(known: Mapping[str, Rule]) -> tuple[Rule, ...]:
+    """The rules with their versions; one that waits for others has theirs in its own, and a correlation sees their feeds."""
+    done: dict[str, Rule] = {}
     waiting = list(known)
     while waiting:
         rule = known[waiting[-1]]
-        missing = [name for _, name in _named_rules(rule) if name not in versions]
+        missing = [name for name in rule.needs if name not in done]
         if missing:
             waiting += missing
-        else:
-            versions.setdefault(waiting.pop(), version_of(rule, versions))
-    return tuple(replace(rule, version=versions[rule.name]) for rule in rules)
+            continue
+        waiting.pop()
+        if rule.sources:
+            rule = replace(rule, feeds=frozenset().union(*(done[name].feeds for name in rule.needs)))
+        version = version_of(rule, {name: done[name].version for name in rule.needs})
+        done.setdefault(rule.name, replace(rule, version=version))
+    return tuple(done[name] for name in known)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable
+from datetime import UTC, tzinfo
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from operator import attrgetter
 from typing import Any
 
 from alertbot.event import ATTRIBUTES, Event
-from alertbot.moments import from_us
+from alertbot.moments import end_of_day_us, from_us
 from alertbot.rules.condition import (
     And,
     Compare,
@@ -30,11 +31,14 @@ from alertbot.rules.condition import (
     Or,
     Present,
     Refers,
+    Until,
     all_of,
     any_of,
+    ends,
     equalities,
     fields_of,
     fingerprint,
+    in_zone,
 )
 from alertbot.rules.expression import compile_expression, compile_glob, split_glob
 from alertbot.rules.fields import FEW_VALUES, fold, getter, kind_of, show, texts
@@ -49,7 +53,12 @@ _MICROSECONDS = 1_000_000
 
 def select(condition: Condition) -> Selection:
     """The condition as what the engine asks of every event."""
-    return Selection(_compile(condition), fingerprint(condition), tuple(sorted(equalities(condition).items())))
+
+    def zoned(zone: tzinfo) -> Selection:
+        return select(in_zone(condition, zone))
+
+    equals = tuple(sorted(equalities(condition).items()))
+    return Selection(_compile(condition), fingerprint(condition), equals, zoned if ends(condition) else None)
 
 
 def _compile(condition: Condition) -> Test:
@@ -80,7 +89,7 @@ def _grouped(parts: Iterable[Condition], join: Callable[[Iterable[Condition]], C
 
 def _cost(condition: Condition) -> int:
     match condition:
-        case Is() | Present() | Compare():
+        case Is() | Present() | Compare() | Until():
             return 0
         case InNetworks() | Refers():
             return 1
@@ -160,6 +169,9 @@ def _test(condition: Condition) -> Test:
             return _compare(field, _OPERATORS[name], number, part)
         case Refers():
             return _refers(condition)
+        case Until(day, zone):
+            last_us = end_of_day_us(day, zone or UTC)
+            return lambda event: event.at_us <= last_us
         case Is(field, values, cased):
             return _on_text(field, values.__contains__ if cased else _one_of(values))
         case InNetworks(field, networks):

@@ -6,8 +6,8 @@ Comes out of `rules.load`; goes into `engine` (what fires), `incidents` (whom to
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta, tzinfo
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -25,12 +25,18 @@ class Selection:
 
     Two selections with the same `fingerprint` give the same answer for every event, so the engine asks one of them.
     `equals` names fields of which the event must hold one of the values (in lower case) to match at all: what the engine
-    indexes by. Empty: any event may match.
+    indexes by. Empty: any event may match. `zoned` is there where parts of it count only up to a day: it gives the selection
+    whose days are those of a zone; without it they are days in UTC.
     """
 
     test: Callable[[Event], bool] = field(compare=False, repr=False)
     fingerprint: str
     equals: tuple[tuple[str, frozenset[str]], ...] = ()
+    zoned: Callable[[tzinfo], Selection] | None = field(default=None, compare=False, repr=False)
+
+    def in_zone(self, zone: tzinfo) -> Selection:
+        """The selection with its days in a zone."""
+        return self.zoned(zone) if self.zoned is not None else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +46,30 @@ class Each:
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """At least `count` matches of a key within the window."""
+    """At least `count` matches of a key within the window, and not more than `at_most`."""
 
     count: int
     within: timedelta
+    at_most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Distinct:
-    """At least `count` different values of `of` (one field, or several together) within the window."""
+    """At least `count` different values of `of` (one field, or several together) within the window, not more than `at_most`."""
 
     of: tuple[str, ...]
     count: int
     within: timedelta
+    at_most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Temporal:
+    """At least `count` different ones of the rule's `sources` fire within the window, and not more than `at_most`."""
+
+    count: int
+    within: timedelta
+    at_most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +172,18 @@ class Absence:
     hours: Calendar | None
 
 
-Pattern = Each | Burst | Distinct | Sequence_ | FirstSeen | Hours | LearnedHours | Travel | Spike | Dormant | Absence
+Pattern = Each | Burst | Distinct | Temporal | Sequence_ | FirstSeen | Hours | LearnedHours | Travel | Spike | Dormant | Absence
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A rule whose firings are matches of another one. `by` are the fields of the firing event that hold the values of that
+    rule's key, in its order; `of` those that hold the value that is counted, where they have other names than the pattern says.
+    """
+
+    rule: str
+    by: tuple[str, ...]
+    of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +219,9 @@ class InlineTest:
 class Rule:
     """One rule. `version` is a hash of what decides its findings, nothing else (design: "A rule's version").
 
-    `feeds`: the feeds whose events it looks at. `condition` is None only where the pattern's steps carry the selections.
-    `zone` is the rule's own; None: the portal's, then UTC. `path` and `line` are where it stands.
+    `feeds`: the feeds whose events it looks at. `condition` is None only where the pattern's steps carry the selections, or
+    where `sources` names the rules whose firings are its matches. `heard_only`: its own findings are told to nobody, other
+    rules wait for its firings. `zone` is the rule's own; None: the portal's, then UTC. `path` and `line` are where it stands.
     """
 
     name: str
@@ -220,11 +249,46 @@ class Rule:
     exemptions: tuple[Exemption, ...] = ()
     raises: tuple[Raise, ...] = ()
     tests: tuple[InlineTest, ...] = ()
+    sources: tuple[Source, ...] = ()
+    heard_only: bool = False
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The rules whose firings this one waits for."""
+        steps = self.pattern.steps if isinstance(self.pattern, Sequence_) else ()
+        return (*(step.rule for step in steps if step.rule is not None), *(source.rule for source in self.sources))
+
+    def in_zone(self, portal_zone: tzinfo) -> Rule:
+        """The rule with the days of its selections in its own zone, else in the portal's."""
+        zone = self.zone or portal_zone
+        pattern = self.pattern
+        if isinstance(pattern, Sequence_):
+            steps = [replace(s, selection=s.selection.in_zone(zone)) if s.selection else s for s in pattern.steps]
+            pattern = replace(pattern, steps=tuple(steps))
+        return replace(
+            self,
+            pattern=pattern,
+            condition=self.condition and self.condition.in_zone(zone),
+            only=self.only and self.only.in_zone(zone),
+            exemptions=tuple(replace(one, match=one.match.in_zone(zone)) for one in self.exemptions),
+        )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Expiry:
+    """What stops to apply after a day: an exception, or a value of a list; and where that day is written."""
+
+    until: date
+    path: str
+    line: int
+    col: int
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
 class RuleBook:
-    """All rules that were loaded together, and what is odd about them without being wrong."""
+    """All rules that were loaded together, what is odd about them without being wrong, and what in them comes to an end."""
 
     rules: tuple[Rule, ...]
     warnings: tuple[Mistake, ...] = ()
+    expiries: tuple[Expiry, ...] = ()

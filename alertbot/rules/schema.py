@@ -1,4 +1,4 @@
-"""The JSON Schema of rule files, for editors: made from the model, without the keys that come later."""
+"""The JSON Schemas of rule files, lists and calendars, for editors: made from the models, without the keys that come later."""
 
 from __future__ import annotations
 
@@ -6,15 +6,60 @@ from collections.abc import Iterator
 from typing import Any
 
 from alertbot.documents import json_schema
-from alertbot.rules.document import LATER, RuleDocument
+from alertbot.rules.document import (
+    LATER,
+    CalendarDocument,
+    CorrelationDocument,
+    FilterDocument,
+    ListedDocument,
+    RuleDocument,
+)
+
+_DIALECT = "$schema"
 
 
 def rule_schema() -> dict[str, Any]:
-    """The JSON Schema of one rule."""
-    schema = json_schema(RuleDocument, "A rule of alertbot")
-    definitions = schema.pop("$defs")
-    _drop_later(schema, "")
-    _drop_later(definitions["HoursDocument"], "hours.")
+    """The JSON Schema of one document of a rule file: a correlation, a filter, or a rule."""
+    definitions: dict[str, Any] = {}
+    for model in (RuleDocument, CorrelationDocument, FilterDocument):
+        definitions |= _with_definitions(json_schema(model, model.__name__), model.__name__)
+    for model in (RuleDocument, CorrelationDocument):
+        for name in LATER & definitions[model.__name__]["properties"].keys():
+            del definitions[model.__name__]["properties"][name]
+    schema = {
+        "title": "A rule of alertbot",
+        "type": "object",
+        "if": {"required": ["correlation"]},
+        "then": _reference(CorrelationDocument),
+        "else": {"if": {"required": ["filter"]}, "then": _reference(FilterDocument), "else": _reference(RuleDocument)},
+    }
+    return _with_used(schema, definitions)
+
+
+def list_schema() -> dict[str, Any]:
+    """The JSON Schema of a list: values, or values with a reason and an end."""
+    definitions = _with_definitions(json_schema(ListedDocument, "A value with its end"), "ListedDocument")
+    plain = {"type": ["string", "number", "boolean"]}
+    schema = {"title": "A list of alertbot's rules", "type": "array", "items": {"anyOf": [plain, _reference(ListedDocument)]}}
+    return _with_used(schema, definitions)
+
+
+def calendar_schema() -> dict[str, Any]:
+    """The JSON Schema of `calendars.yml`: working hours by name."""
+    definitions = _with_definitions(json_schema(CalendarDocument, "Working hours"), "CalendarDocument")
+    schema = {"title": "Calendars of alertbot", "type": "object", "additionalProperties": _reference(CalendarDocument)}
+    return _with_used(schema, definitions)
+
+
+def _with_definitions(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    """What a model's schema defines, itself among it."""
+    definitions: dict[str, Any] = schema.pop("$defs", {})
+    dialect = schema.pop(_DIALECT)
+    return {**definitions, name: schema, _DIALECT: dialect}
+
+
+def _with_used(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema with the definitions that it needs and no others."""
     used: dict[str, Any] = {}
     waiting = list(_references(schema))
     while waiting:
@@ -22,12 +67,11 @@ def rule_schema() -> dict[str, Any]:
         if name not in used:
             used[name] = definitions[name]
             waiting += _references(definitions[name])
-    return {**schema, "$defs": dict(sorted(used.items()))}
+    return {_DIALECT: definitions[_DIALECT], **schema, "$defs": dict(sorted(used.items()))}
 
 
-def _drop_later(schema: dict[str, Any], prefix: str) -> None:
-    for name in [name for name in schema["properties"] if prefix + name in LATER]:
-        del schema["properties"][name]
+def _reference(model: type) -> dict[str, str]:
+    return {"$ref": f"#/$defs/{model.__name__}"}
 
 
 def _references(schema: object) -> Iterator[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from ipaddress import ip_network
 from itertools import product
 from typing import Any, Protocol
@@ -26,16 +27,18 @@ from alertbot.rules.condition import (
     Operator,
     Present,
     Refers,
+    Until,
     all_of,
     any_of,
     negate,
 )
 from alertbot.rules.expression import compile_expression
 from alertbot.rules.fields import closest, fold, kind_of, show, unknown_field
+from alertbot.rules.lists import Listed
 
 Way = tuple[str | int, ...]
-Lists = Mapping[str, Sequence[str]] | None
-"""The values of each list that `expand` may name; None where lists are not supported."""
+Lists = Mapping[str, Sequence[Listed]]
+"""The values of each list that `expand` may name."""
 
 MAX_EXPANDED = 10_000
 
@@ -111,7 +114,7 @@ def _item(key: str, value: Any, way: Way, lists: Lists, report: Report) -> Condi
             report(at, problem)
     if any(problem for _, problem in problems):
         return None
-    plain = [text for one in values for text in _as_sigma(modifiers, one, lists)]
+    plain = [listed for one in values for listed in _as_sigma(modifiers, one, lists)]
     if not plain:
         return negate(NEVER) if "neq" in modifiers else NEVER
     return _parsed(field, [modifier for modifier in modifiers if modifier != "expand"], plain, way, report)
@@ -185,14 +188,11 @@ def _wrong_null(field: str | None, given: set[str]) -> str | None:
 
 def _wrong_placeholder(text: str, lists: Lists) -> str | None:
     names = [found[1] for found in _PLACEHOLDER.finditer(text) if found[1]]
-    if names and lists is None:
-        return "lists are not supported yet by this version"
-    known = lists or {}
     for name in names:
-        if name not in known:
-            meant = closest(name, list(known))
-            return f"there is no list {name!r}" + (f"; did you mean {meant!r}?" if meant else " in lists/")
-    if math.prod(len(known[name]) for name in names) > MAX_EXPANDED:
+        if name not in lists:
+            meant = closest(name, list(lists))
+            return f"there is no list {name!r}" + (f"; did you mean {meant!r}?" if meant else f"; it would be lists/{name}.yml")
+    if math.prod(len(lists[name]) for name in names) > MAX_EXPANDED:
         return f"the lists in it make more than {MAX_EXPANDED} values"
     return None
 
@@ -206,52 +206,64 @@ def _wrong_text(given: set[str], text: str, lists: Lists) -> str | None:
         except ValueError as exc:
             return str(exc)
     if "cidr" in given:
-        for network in _expanded(text, lists) if "expand" in given else [text]:
+        for network in _expanded(text, lists) if "expand" in given else [Listed(text)]:
             try:
-                ip_network(network)
+                ip_network(network.value)
             except ValueError as exc:
                 return f"is no network: {exc}"
     return None
 
 
-def _as_sigma(modifiers: Sequence[str], value: Any, lists: Lists) -> Iterator[Any]:
-    """The values as pySigma is to see them: numbers as text except where they are compared, placeholders replaced."""
+def _as_sigma(modifiers: Sequence[str], value: Any, lists: Lists) -> Iterator[tuple[Any, date | None]]:
+    """The values as pySigma is to see them, and the day to which each counts: numbers as text except where they are
+    compared, placeholders replaced."""
     if value is None or "exists" in modifiers or set(modifiers) & (_NUMERIC | set(_DATE_PARTS)):
-        yield value
+        yield value, None
     elif "expand" in modifiers:
-        yield from _expanded(show(value), lists)
+        yield from ((listed.value, listed.until) for listed in _expanded(show(value), lists))
     else:
-        yield show(value)
+        yield show(value), None
 
 
-def _expanded(text: str, lists: Lists) -> Iterator[str]:
+def _expanded(text: str, lists: Lists) -> Iterator[Listed]:
     r"""Every value of each list in place of its `%name%`; `\%` is a plain percent sign."""
-    known = lists or {}
-    pieces: list[Sequence[str]] = []
+    pieces: list[Sequence[Listed]] = []
     past = 0
     for found in _PLACEHOLDER.finditer(text):
-        pieces += [[text[past : found.start()]], known[found[1]] if found[1] else ["%"]]
+        pieces += [[Listed(text[past : found.start()])], lists[found[1]] if found[1] else [Listed("%")]]
         past = found.end()
-    pieces.append([text[past:]])
-    yield from map("".join, product(*pieces))
+    pieces.append([Listed(text[past:])])
+    for chosen in product(*pieces):
+        until = min((piece.until for piece in chosen if piece.until), default=None)
+        yield Listed("".join(piece.value for piece in chosen), until)
 
 
-def _parsed(field: str | None, modifiers: Sequence[str], values: list[Any], way: Way, report: Report) -> Condition | None:
+def _parsed(
+    field: str | None, modifiers: Sequence[str], values: list[tuple[Any, date | None]], way: Way, report: Report
+) -> Condition | None:
     """The item as pySigma understands it."""
     from sigma.conditions import ConditionAND
     from sigma.exceptions import SigmaError
     from sigma.rule.detection import SigmaDetectionItem
 
     try:
-        item = SigmaDetectionItem.from_mapping("|".join([field or "", *modifiers]), values)
+        item = SigmaDetectionItem.from_mapping("|".join([field or "", *modifiers]), [value for value, _ in values])
     except SigmaError as exc:
         mixed = "incompatible to value type" in str(exc)
         together = f"the modifiers {', '.join(modifiers)} do not go together in this order"
         report(way, together if mixed and len(modifiers) > 1 else str(exc), at_key=True)
         return None
     join = all_of if item.value_linking is ConditionAND else any_of
-    condition = join([_leaf(field, value) for value in item.value])
+    untils = (until for _, until in values)
+    condition = join([_ending(_leaf(field, value), until, join) for value, until in zip(item.value, untils, strict=True)])
     return negate(condition) if item.negated else condition
+
+
+def _ending(leaf: Condition, until: date | None, join: Join) -> Condition:
+    """The condition of one of several values, which after a day is as if it were not among them."""
+    if until is None:
+        return leaf
+    return any_of([leaf, negate(Until(until))]) if join is all_of else all_of([leaf, Until(until)])
 
 
 def _leaf(field: str | None, value: Any) -> Condition:

@@ -118,6 +118,32 @@ def _words(value: object) -> object:
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
+_CORRELATIONS = ("event_count", "value_count", "temporal", "temporal_ordered")
+_AMOUNTS = {"value_sum", "value_avg", "value_percentile", "value_median"}
+
+
+def _correlation_type(name: object) -> object:
+    if name in _AMOUNTS:
+        raise ValueError(f"{name} is not supported: logins hold no amounts")
+    if name in ("temporal_extended", "temporal_ordered_extended"):
+        raise ValueError(f"{name} is not part of Sigma 2.1; chain correlations instead")
+    if name not in _CORRELATIONS:
+        meant = closest(str(name)[:64], _CORRELATIONS)
+        raise ValueError(f"must be one of {', '.join(_CORRELATIONS)}" + (f"; did you mean {meant}?" if meant else ""))
+    return name
+
+
+def no_expression(condition: object) -> object:
+    """A correlation's condition, if it is none that a later Sigma has."""
+    if isinstance(condition, str):
+        raise ValueError("an expression over rules is not part of Sigma 2.1; chain correlations instead")  # noqa: TRY004
+    if isinstance(condition, dict):
+        for key in ("neq", "percentile"):
+            if key in condition:
+                raise ValueError(f"{key} is not supported: it is not part of Sigma 2.1 for counts")
+    return condition
+
+
 _ONE_FIELD = {"type": "string", "enum": sorted(ATTRIBUTES)}
 
 
@@ -145,6 +171,24 @@ Windows = Annotated[
     Field(min_length=1),
     BeforeValidator(_listed),
     _one_or_more({"type": "string", "pattern": PATTERN, "examples": ["Mon-Fri 07:00-20:00"]}),
+]
+Bound = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+CorrelationType = Annotated[
+    str, BeforeValidator(_correlation_type), WithJsonSchema({"type": "string", "enum": list(_CORRELATIONS)})
+]
+FilterValue = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "Sigma: the rules that it narrows (or any), selections, and the condition that must hold too",
+            "properties": {
+                "rules": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+                "condition": {"type": "string"},
+            },
+            "required": ["rules", "condition"],
+        }
+    ),
 ]
 AtLeastTwo = Annotated[int, Field(ge=2, le=MAX_COUNT)]
 SelectionValue = Annotated[Any, WithJsonSchema({"description": "Sigma: fields and the values that they must have"})]

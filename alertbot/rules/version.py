@@ -15,12 +15,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from alertbot.moments import span_us
-from alertbot.rules.model import Calendar, Rule, Selection, Sequence_
+from alertbot.rules.model import Calendar, Rule, Selection
 
 
 def version_of(rule: Rule, versions: Mapping[str, str]) -> str:
-    """The version of a rule; `versions` holds those of the rules whose firings are steps of it."""
-    steps = rule.pattern.steps if isinstance(rule.pattern, Sequence_) else ()
+    """The version of a rule; `versions` holds those of the rules whose firings it waits for."""
     decides = {
         "feeds": sorted(rule.feeds),
         "condition": rule.condition,
@@ -29,7 +28,8 @@ def version_of(rule: Rule, versions: Mapping[str, str]) -> str:
         "only": rule.only,
         "except": [{"match": exemption.match, "until": exemption.until} for exemption in rule.exemptions],
         "zone": rule.zone,
-        "rules": {step.rule: versions[step.rule] for step in steps if step.rule},
+        "sources": rule.sources,
+        "rules": {name: versions[name] for name in rule.needs},
     }
     text = json.dumps(_plain(decides), sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

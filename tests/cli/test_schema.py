@@ -14,7 +14,7 @@ from alertbot.cli.schema import Kind
 def test_each_kind_of_file_has_a_schema(kind: Kind, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.execute(["schema", kind]) == 0
     schema = json.loads(capsys.readouterr().out)
-    assert schema["type"] == "object"
+    assert schema["type"] == ("array" if kind is Kind.LISTS else "object")
     assert schema["$schema"].startswith("https://json-schema.org/")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from alertbot.event import Event
 from alertbot.rules.condition import Condition
 from alertbot.rules.detection import Detection, read_detection
+from alertbot.rules.lists import Listed
 from alertbot.rules.load import load_rules
 from alertbot.rules.match import select
 from alertbot.rules.model import Rule, RuleBook, Selection
@@ -39,7 +40,7 @@ def event(**changes: Any) -> Event:
     return Event(**{**FAILURE, **changes})
 
 
-def read(text: str, lists: Mapping[str, Sequence[str]] | None = None) -> tuple[Detection, list[tuple[str, str]]]:
+def read(text: str, lists: Mapping[str, Sequence[str | Listed]] | None = None) -> tuple[Detection, list[tuple[str, str]]]:
     """A detection as YAML, read; and what was said of it: the last part of the way and the sentence."""
     said: list[tuple[str, str]] = []
 
@@ -47,10 +48,11 @@ def read(text: str, lists: Mapping[str, Sequence[str]] | None = None) -> tuple[D
         said.append((".".join(map(str, way[1:])), message))
 
     value = parse(textwrap.dedent(text), "test")[0].value
-    return read_detection(value, ("detection",), {} if lists is None else lists, report), said
+    known = {name: [Listed(one) if isinstance(one, str) else one for one in values] for name, values in (lists or {}).items()}
+    return read_detection(value, ("detection",), known, report), said
 
 
-def condition(text: str, lists: Mapping[str, Sequence[str]] | None = None) -> Condition:
+def condition(text: str, lists: Mapping[str, Sequence[str | Listed]] | None = None) -> Condition:
     """The condition of a detection without mistakes."""
     detection, said = read(text, lists)
     assert not said
@@ -58,12 +60,12 @@ def condition(text: str, lists: Mapping[str, Sequence[str]] | None = None) -> Co
     return detection.condition
 
 
-def selection(text: str, lists: Mapping[str, Sequence[str]] | None = None) -> Selection:
+def selection(text: str, lists: Mapping[str, Sequence[str | Listed]] | None = None) -> Selection:
     """A detection without mistakes, compiled."""
     return select(condition(text, lists))
 
 
-def matches(text: str, on: Event, lists: Mapping[str, Sequence[str]] | None = None) -> bool:
+def matches(text: str, on: Event, lists: Mapping[str, Sequence[str | Listed]] | None = None) -> bool:
     """Whether a detection matches an event: asked twice, for answers may be remembered."""
     test = selection(text, lists).test
     first = test(on)

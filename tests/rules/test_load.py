@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from alertbot.documents import Document
 from alertbot.errors import Mistake, RulesError
-from alertbot.rules.build import build
+from alertbot.rules.build import builder_of
+from alertbot.rules.builder import Shared
 from alertbot.rules.load import load_rules, rule_files, shipped_rules
 from alertbot.rules.model import (
     Absence,
@@ -283,28 +284,6 @@ def test_a_rule_that_lacks_something_is_refused(tmp_path, text, expected):
 
 
 @pytest.mark.parametrize(
-    ("key", "at"),
-    [
-        ("travel: {}", "travel"),
-        ("spike: {within: 1h, factor: 5, count: 10}", "spike"),
-        ("dormant: {after: 60d}", "dormant"),
-        ("absence: {within: 1h}", "absence"),
-        ("hours: {calendar: berlin}", "hours.calendar"),
-        ("hours: {learn: 30d}", "hours.learn"),
-        ("except: [{match: {ip: x}, why: y}]", "except"),
-        ("raise: [{match: {role: owner}, to: critical}]", "raise"),
-        ("group: ip", "group"),
-        ("inhibits: [b]", "inhibits"),
-        ("route: x", "route"),
-    ],
-)
-def test_a_key_that_comes_later_is_refused_by_name(tmp_path, key, at):
-    (said,) = mistakes(tmp_path, f"title: x\ndetection: {{a: {{outcome: failure}}}}\n{key}\n")
-    assert said.endswith(f": {at}: is not supported yet by this version")
-    assert said.startswith("a.yml:3:")
-
-
-@pytest.mark.parametrize(
     ("key", "expected"),
     [
         ("travel: {}", Travel(900.0, 500.0, None)),
@@ -315,14 +294,13 @@ def test_a_key_that_comes_later_is_refused_by_name(tmp_path, key, at):
         ("hours: {learn: 30d, zone: UTC}", LearnedHours(timedelta(days=30), ZoneInfo("UTC"))),
     ],
 )
-def test_patterns_that_come_later_are_understood_already(tmp_path, monkeypatch, key, expected):
-    monkeypatch.setattr("alertbot.rules.document.LATER", frozenset())
+def test_each_further_pattern_comes_out_as_the_engine_takes_it(tmp_path, key, expected):
     loaded = rule(tmp_path, f"title: x\ndetection: {{a: {{outcome: failure}}}}\n{key}\n")
     assert loaded.pattern == expected
     assert loaded.by == (("portal",) if "absence" in key else ("account",))
 
 
-def test_other_keys_that_come_later_are_understood_already(tmp_path, monkeypatch):
+def test_what_is_told_comes_out_as_written(tmp_path, monkeypatch):
     monkeypatch.setattr("alertbot.rules.document.LATER", frozenset())
     loaded = rule(
         tmp_path,
@@ -344,29 +322,14 @@ def test_other_keys_that_come_later_are_understood_already(tmp_path, monkeypatch
     assert (loaded.group, loaded.inhibits, loaded.route) == (("ip",), ("other",), "night")
 
 
-def test_a_selection_of_a_key_that_comes_later_has_its_mistakes_at_their_place(tmp_path, monkeypatch):
-    monkeypatch.setattr("alertbot.rules.document.LATER", frozenset())
+def test_the_selection_of_an_exception_has_its_mistakes_at_their_place(tmp_path):
     (said,) = mistakes(tmp_path, "title: x\ndetection: {a: {ip: x}}\nexcept: [{match: {ipp: x}, why: y}]\n")
     assert said == "a.yml:3:19: except[0].match.ipp: events have no field 'ipp'; did you mean 'ip'?"
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (
-            "title: x\ncorrelation: {type: event_count}",
-            "a.yml:2:1: correlation: correlations are not supported yet by this version",
-        ),
-        ("title: x\nfilter: {rules: [a]}", "a.yml:2:1: filter: filters are not supported yet by this version"),
-    ],
-)
-def test_a_document_of_a_kind_that_comes_later_is_refused_by_name(tmp_path, text, expected):
-    assert mistakes(tmp_path, text) == [expected]
-
-
 def test_a_list_that_does_not_exist_is_refused(tmp_path):
     (said,) = mistakes(tmp_path, "title: x\ndetection: {a: {ip|expand|cidr: '%office%'}}\n")
-    assert said == "a.yml:2:33: detection.a.ip|expand|cidr: lists are not supported yet by this version"
+    assert said == "a.yml:2:33: detection.a.ip|expand|cidr: there is no list 'office'; it would be lists/office.yml"
 
 
 def test_all_mistakes_of_all_files_are_told_at_once_in_their_order(tmp_path):
@@ -477,6 +440,7 @@ PARTS = ["condition", "a|re", "outcome", "count", "within", "of", "each", "steps
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), ODD | st.dictionaries(st.sampled_from(PARTS), ODD), max_size=6) | ODD)
 def test_whatever_stands_in_a_file_it_is_a_rule_or_mistakes(value):
-    found, said = build(Document("x.yml", value, {(): (1, 1)}), "x", {})
-    assert (found is None) == any(not mistake.warning for mistake in said)
-    assert all(isinstance(mistake, Mistake) and mistake.message for mistake in said)
+    builder = builder_of(Document("x.yml", value, {(): (1, 1)}), Shared())
+    found = builder.rule("x")
+    assert builder.broken == (found is None)
+    assert all(isinstance(mistake, Mistake) and mistake.message for mistake in builder.mistakes)

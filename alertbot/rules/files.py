@@ -1,0 +1,143 @@
+"""Which files hold rules, lists and calendars, and what is in them.
+
+In come the paths that a configuration or a command names; out go documents. The lists and calendars of a folder stand in it as
+`lists/NAME.yml` and `calendars.yml`; those of a single file stand beside it, or beside a folder that it is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from alertbot.documents import Document, read_yaml
+from alertbot.errors import Mistake, Mistakes
+from alertbot.rules.calendars import read_calendars
+from alertbot.rules.lists import Listed, read_list
+from alertbot.rules.model import Calendar, Expiry
+
+SUFFIXES = (".yml", ".yaml")
+LISTS = "lists"
+CALENDARS = "calendars"
+UPWARDS = 4
+"""How many folders above a single file are looked at for lists and calendars."""
+
+
+def shipped_rules() -> Path:
+    """The folder of the rules that come with alertbot: in the package, or in a checkout beside it."""
+    package = Path(__file__).parent.parent
+    inside = package / "shipped_rules"
+    return inside if inside.is_dir() else package.parent / "rules"
+
+
+def rule_files(path: Path) -> list[Path]:
+    """The rule files of a folder, sorted; lists, calendars and what begins with a dot are none."""
+    relative = {file: file.relative_to(path) for file in _yaml_files(path)}
+    return [file for file, way in relative.items() if not _is_list(way) and not _is_calendars(way)]
+
+
+def files_of(paths: Sequence[Path], mistakes: list[Mistake]) -> list[Path]:
+    """The rule files of all paths, each once."""
+    files: dict[Path, None] = {}
+    for path in paths:
+        found = rule_files(path) if path.is_dir() else [path]
+        if not found:
+            mistakes.append(Mistake(str(path), 0, 0, "holds no rule file (*.yml)"))
+        files |= dict.fromkeys(found)
+    return list(files)
+
+
+def documents_of(file: Path, mistakes: list[Mistake]) -> Iterator[tuple[Document, str | None]]:
+    """Every document of a file, and the name of its rule where it has none of its own."""
+    documents = _read(file, mistakes)
+    if documents is not None and not documents:
+        mistakes.append(Mistake(str(file), 0, 0, "holds no rule", warning=True))
+    for document in documents or ():
+        yield document, file.stem if len(documents or ()) == 1 else None
+
+
+def lists_of(paths: Sequence[Path], mistakes: list[Mistake]) -> tuple[dict[str, list[Listed]], list[Expiry]]:
+    """The lists beside the rules of all paths by name, and what in them comes to an end."""
+    lists: dict[str, list[Listed]] = {}
+    expiries: list[Expiry] = []
+    first: dict[str, Path] = {}
+    for file in _beside(paths, _is_list):
+        if file.stem in first:
+            mistakes.append(Mistake(str(file), 0, 0, f"the list {file.stem!r} is {first[file.stem]} already"))
+            continue
+        first[file.stem] = file
+        lists[file.stem] = []
+        for document in _read(file, mistakes) or ():
+            listed, ending, said = read_list(document, file.stem)
+            lists[file.stem] += listed
+            expiries += ending
+            mistakes += said
+    return lists, expiries
+
+
+def calendars_of(paths: Sequence[Path], mistakes: list[Mistake]) -> dict[str, Calendar]:
+    """The calendars beside the rules of all paths by name."""
+    calendars: dict[str, Calendar] = {}
+    for file in _beside(paths, _is_calendars):
+        for document in _read(file, mistakes) or ():
+            found, said = read_calendars(document)
+            mistakes += said
+            mistakes += [
+                document.mistake((name,), "another calendars.yml has a calendar of this name", at_key=True)
+                for name in found.keys() & calendars.keys()
+            ]
+            calendars |= found
+    return calendars
+
+
+def _beside(paths: Sequence[Path], belongs: Callable[[Path], bool]) -> list[Path]:
+    """The files that belong, by their way from the folder: in the folders among the paths, and in the nearest folder that has
+    some above each single file."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        if path.is_dir():
+            near = [file for file in _yaml_files(path) if belongs(file.relative_to(path))]
+        else:
+            near = next((files for folder in _above(path) if (files := _nearby(folder, belongs))), [])
+        for file in near:
+            found.setdefault(file.resolve(), file)
+    return list(found.values())
+
+
+def _above(file: Path) -> list[Path]:
+    folder = file.absolute().parent
+    here = Path.cwd()
+    near = [folder, *folder.parents][:UPWARDS]
+    return [one.relative_to(here) if one.is_relative_to(here) else one for one in near]
+
+
+def _nearby(folder: Path, belongs: Callable[[Path], bool]) -> list[Path]:
+    files = [*folder.glob("*.y*ml"), *_yaml_files(folder / LISTS)]
+    return sorted(file for file in files if file.suffix in SUFFIXES and file.is_file() and belongs(file.relative_to(folder)))
+
+
+def _yaml_files(folder: Path) -> list[Path]:
+    """The YAML files in a folder and all folders below that no dot hides, sorted."""
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix in SUFFIXES
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )
+
+
+def _is_list(relative: Path) -> bool:
+    return LISTS in relative.parts[:-1]
+
+
+def _is_calendars(relative: Path) -> bool:
+    return relative.stem == CALENDARS and not _is_list(relative)
+
+
+def _read(file: Path, mistakes: list[Mistake]) -> list[Document] | None:
+    """The documents of a file that say something; None where it cannot be read."""
+    try:
+        return [document for document in read_yaml(file) if document.value is not None]
+    except Mistakes as exc:
+        mistakes += exc.mistakes
+        return None
