@@ -27,7 +27,7 @@ from alertbot.engine.sequence import SequenceState
 from alertbot.engine.spike import SpikeState
 from alertbot.engine.state import Record, State
 from alertbot.engine.travel import TravelState
-from alertbot.event import ATTRIBUTES, Event
+from alertbot.event import ATTRIBUTES, Event, EventRef
 from alertbot.moments import end_of_day_us
 from alertbot.rules.model import (
     Absence,
@@ -172,13 +172,17 @@ class Plan:
 
     def listeners(self, states: Sequence[State]) -> dict[str, list[tuple[Keyer, StepFunction]]]:
         """Rules whose firings others wait for, with their step functions."""
+        plain = {rule.name for rule in self.rules if isinstance(rule.pattern, Each)}
         listeners: dict[str, list[tuple[Keyer, StepFunction]]] = {}
         for rule, state in zip(self.rules, states, strict=True):
+            counts_events = isinstance(rule.pattern, Burst | Distinct) and not any(source.of for source in rule.sources)
+            once = _once() if counts_events else None
             for source in _sources(rule):
                 bits = 0
                 if isinstance(rule.pattern, Sequence_):
                     bits = sum(1 << number for number, step in enumerate(rule.pattern.steps) if step.rule == source.rule)
                 step = _hearing(state, source, self._step_function(rule, state, bits))
+                step = once(step) if once is not None and source.rule in plain else step
                 listeners.setdefault(source.rule, []).append((keyer(source.by), step))
         return listeners
 
@@ -197,6 +201,26 @@ def _hearing(state: State, source: Source, step: StepFunction) -> StepFunction:
         state.source = None
 
     return hearing
+
+
+def _once() -> Callable[[StepFunction], StepFunction]:
+    """Makes steps of which one alone is taken for an event and key: an event that two rules match is one event."""
+    latest: EventRef | None = None
+    keys: set[CellKey] = set()
+
+    def only_once(step: StepFunction) -> StepFunction:
+        def first(event: Event, at_us: int, key: CellKey) -> None:
+            nonlocal latest
+            if event.ref != latest:
+                latest = event.ref
+                keys.clear()
+            if key not in keys:
+                keys.add(key)
+                step(event, at_us, key)
+
+        return first
+
+    return only_once
 
 
 def _entries(slot: int, rule: Rule) -> Iterable[Entry]:

@@ -104,8 +104,9 @@ class _Loader:
 
     def _resolve(self) -> None:
         """Let correlations know which rules they name, and these that they are only heard."""
+        clear = {one: name for one, name in self.references.items() if one not in self.ambiguous}
         for name, rule in self.rules.items():
-            self.rules[name] = resolved(rule, self.references)
+            self.rules[name] = resolved(rule, clear)
         for name, builder in self.builders.items():
             if isinstance(builder, CorrelationBuilder) and not builder.generates:
                 for source in self.rules.keys() & self.rules[name].needs:
