@@ -1,36 +1,34 @@
 """From what the engine found to the one commit of a poll: decisions, messages, and all that must be stored with them.
 
 In come a difference of findings and what the poll read; out goes a `PollCommit`. It reads the incidents and the evidence that
-the decision needs, decides with `incidents.decide`, and renders the messages, so that they stand in the same transaction.
+the decision needs, decides with `incidents.decide`, sorts out storms and old news, and has the messages written by `tell`, so
+that all of it stands in the same transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from alertbot.event import Event, EventRef, Feed
 from alertbot.finding import Finding
-from alertbot.incidents import Decision, Incident, Telling, Untold, Watch, close, decide
-from alertbot.outbox import OutboxEntry
+from alertbot.incidents import Decision, Incident, Untold, Watch, close, decide, holding_keys, incident_key
+from alertbot.moments import span_us
+from alertbot.newsroom import Newsroom
 from alertbot.rules.model import Rule
 from alertbot.store.records import Covered, PollCommit, PortalState, RuleVersion, StoredFinding, StoredPerson
 from alertbot.store.store import Store
+from alertbot.tell import Outlet
 
 T = TypeVar("T")
-EVIDENCE = 50
-"""So many of a finding's events at most go to the message: more than it ever shows."""
 
 
 class InStore(Protocol):
     """Runs a function of the store's in the one thread that speaks to it."""
 
     def __call__(self, function: Callable[..., T], *args: object, **named: object) -> Awaitable[T]: ...
-
-
-Write = Callable[[Telling, Rule, Sequence[Event]], list[OutboxEntry]]
-"""Writes the messages of a telling, given its evidence, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +41,16 @@ class Brought:
 
 
 class Committer:
-    """Makes the commits of one portal."""
+    """Makes the commits of one portal. `clock` is the bot's own, microseconds."""
 
-    def __init__(self, store: Store, in_store: InStore, write: Write) -> None:
+    def __init__(
+        self, store: Store, in_store: InStore, outlet: Outlet, *, old_news: timedelta, clock: Callable[[], int]
+    ) -> None:
         self._store = store
         self._in_store = in_store
-        self._write = write
+        self._clock = clock
+        self._old_news_us = span_us(old_news)
+        self._newsroom = Newsroom(store, outlet, self._old_news_us)
 
     async def prepare(
         self,
@@ -61,10 +63,31 @@ class Committer:
         changed: Sequence[Finding] = (),
         gone: Sequence[str] = (),
         versions: Sequence[RuleVersion] = (),
+        last_good_us: int | None = None,
     ) -> PollCommit:
-        """The commit: `state` is the portal's row as it is to be, `now_us` the portal's now."""
-        decision = await self._decide(state.name, rules, watch, now_us, changed, gone)
-        outbox = [entry for telling in decision.tell for entry in await self._messages(telling, rules, brought.events)]
+        """The commit: `state` is the portal's row as it is to be, `now_us` the portal's now.
+
+        `last_good_us` is when, by the bot's own clock, the portal was last read to its end before this.
+        """
+        return await self._in_store(self._prepare, state, rules, watch, now_us, brought, changed, gone, versions, last_good_us)
+
+    def _prepare(
+        self,
+        state: PortalState,
+        rules: Mapping[str, Rule],
+        watch: Watch,
+        now_us: int,
+        brought: Brought,
+        changed: Sequence[Finding],
+        gone: Sequence[str],
+        versions: Sequence[RuleVersion],
+        last_good_us: int | None,
+    ) -> PollCommit:
+        decision, firing = self._decide(state.name, rules, watch, now_us, changed, gone, brought.events)
+        clock_us = self._clock()
+        silent = last_good_us is not None and clock_us - last_good_us > self._old_news_us
+        old_before_us = now_us - self._old_news_us if silent else None
+        news = self._newsroom.write(decision, rules, [*firing.values(), *brought.events], now_us, clock_us, old_before_us)
         return PollCommit(
             state=state,
             events=brought.events,
@@ -74,11 +97,13 @@ class Committer:
             gone=dict.fromkeys(gone, "logins that the portal showed late have changed what happened"),
             incidents=list(decision.incidents.values()),
             log=decision.log,
-            outbox=outbox,
+            outbox=news.entries,
+            summed=news.summed,
+            notes=news.notes,
             rule_versions=versions,
         )
 
-    async def _decide(
+    def _decide(
         self,
         portal: str,
         rules: Mapping[str, Rule],
@@ -86,39 +111,66 @@ class Committer:
         now_us: int,
         changed: Sequence[Finding],
         gone: Sequence[str],
-    ) -> Decision:
-        concerned = await self._concerned(portal, [f for f in changed if watch.is_news(f)], [f.id for f in changed], gone)
-        decision = decide(changed, gone, concerned, rules, watch, now_us)
-        due = await self._in_store(self._store.due_incidents, portal, now_us)
-        over = close([decision.incidents.get(incident.id, incident) for incident in due], now_us)
-        decision.incidents.update(over.incidents)
-        decision.log.extend(over.log)
-        return decision
-
-    async def _concerned(
-        self, portal: str, news: Sequence[Finding], changed: Sequence[str], gone: Sequence[str]
-    ) -> Iterable[Incident]:
-        if not news and not gone:
-            return ()
-        stored = await self._in_store(self._store.findings_by_id, [*changed, *gone])
+        new: Sequence[Event],
+    ) -> tuple[Decision, dict[str, Event]]:
+        stored = self._store.findings_by_id([found.id for found in changed] + list(gone)) if changed or gone else {}
         ids = {found.incident for found in stored.values() if found.incident}
-        incidents = {i.id: i for i in await self._in_store(self._store.incidents_by_id, ids)} if ids else {}
-        keys: dict[str, list[tuple[str, ...]]] = {}
-        for found in news:
-            keys.setdefault(found.rule, []).append(found.key)
-        for rule, of_rule in keys.items():
-            for read in (self._store.latest_incidents, self._store.open_incidents):
-                incidents.update({i.id: i for i in await self._in_store(read, portal, rule, of_rule)})
-        return incidents.values()
+        news = [found for found in changed if watch.is_news(found) or (found.id in stored and stored[found.id].incident)]
+        firing = self._firing(portal, news, new)
+        concerned = self._concerned(portal, rules, news, firing, ids)
+        decision = decide(changed, gone, concerned.values(), rules, watch, now_us, firing)
+        due = self._store.due_incidents(portal, now_us)
+        decision.add(close([decision.incidents.get(incident.id, incident) for incident in due], now_us))
+        return decision, firing
 
-    async def _messages(self, telling: Telling, rules: Mapping[str, Rule], new: Sequence[Event]) -> list[OutboxEntry]:
-        found = telling.finding
-        wanted = set(found.events[-EVIDENCE:]) | {found.firing}
-        evidence: dict[EventRef, Event] = {event.ref: event for event in new if event.ref in wanted}
-        if missing := wanted - evidence.keys():
-            stored = await self._in_store(self._store.events_by_ref, found.portal, missing)
-            evidence.update({event.ref: event for event in stored})
-        return self._write(telling, rules[found.rule], sorted(evidence.values(), key=lambda event: event.order))
+    def _firing(self, portal: str, news: Sequence[Finding], new: Sequence[Event]) -> dict[str, Event]:
+        """The event that made each finding fire."""
+        wanted = {found.firing for found in news}
+        events: dict[EventRef, Event] = {event.ref: event for event in new if event.ref in wanted}
+        if missing := wanted - events.keys():
+            events.update({event.ref: event for event in self._store.events_by_ref(portal, missing)})
+        return {found.id: events[found.firing] for found in news if found.firing in events}
+
+    def _concerned(
+        self,
+        portal: str,
+        rules: Mapping[str, Rule],
+        news: Sequence[Finding],
+        firing: Mapping[str, Event],
+        ids: Collection[str],
+    ) -> dict[str, Incident]:
+        """Every incident that the decision may need, see `decide`."""
+        found: dict[str, Incident] = {}
+        keys: dict[str, dict[tuple[str, ...], None]] = {}
+        held: dict[str, set[tuple[str, ...]] | None] = {}
+        for each in news:
+            event = firing.get(each.id)
+            keys.setdefault(each.rule, {})[incident_key(each, rules[each.rule], event)[1]] = None
+            for holding in holding_keys(each, event, rules):
+                wanted = held.setdefault(holding.rule, set())
+                if holding.key is None:
+                    held[holding.rule] = None
+                elif wanted is not None:
+                    wanted.add(holding.key)
+        for rule, of_rule in keys.items():
+            quiet_us = span_us(rules[rule].quiet)
+            since_us = min(each.first_us for each in news if each.rule == rule) - quiet_us
+            until_us = max(each.last_us for each in news if each.rule == rule) + quiet_us
+            _keep(found, self._store.latest_incidents(portal, rule, of_rule))
+            _keep(found, self._store.near_incidents(portal, rule, of_rule, since_us, until_us))
+        for rule, wanted in held.items():
+            _keep(found, self._store.open_incidents(portal, rule, wanted))
+        missing = set(ids) - found.keys()
+        while missing:  # who holds it back, what it holds, and so on
+            more = self._store.incidents_by_id(missing)
+            _keep(found, more)
+            related = {name for one in found.values() for name in (one.held_by, *one.holds) if name}
+            missing = related - found.keys() if more else set()
+        return found
+
+
+def _keep(found: dict[str, Incident], more: Iterable[Incident]) -> None:
+    found.update({incident.id: incident for incident in more})
 
 
 def _stored(found: Finding, decision: Decision) -> StoredFinding:

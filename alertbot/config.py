@@ -30,7 +30,6 @@ NOT_YET: tuple[Way, ...] = (
     ("slack", "responders"),
     ("slack", "end_sessions"),
     ("routes",),
-    ("old_news",),
     ("retention",),
     ("health", "listen"),
     ("health", "heartbeat"),

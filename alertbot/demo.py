@@ -203,7 +203,8 @@ class Demo:
 
     async def _settle(self) -> None:
         """Wait until the bot has read all and said all, and nothing more comes."""
-        same, before = 0, None
+        same = 0
+        before: object = None
 
         def quiet() -> bool:
             nonlocal same, before
@@ -264,11 +265,12 @@ class Demo:
         found = {finding.id: finding for finding in stored}
         yield _agree("findings, as one pass in order finds them", len(found), len(expected), right=found == expected)
         standing = Counter(message.outbox_id for message in self._sandbox.slack.messages)
-        written = Counter(entry.id for entry in outbox)
-        yield _agree("messages in Slack, each once", sum(standing.values()), len(outbox), right=standing == written)
-        told = Counter(entry.incident for entry in outbox if entry.kind == "opening")
-        right = told == Counter(incident.id for incident in incidents)
-        yield _agree("incidents told, one message each", sum(told.values()), len(incidents), right=right)
+        written = Counter(entry.id for entry in outbox if entry.update_of is None)
+        yield _agree("messages in Slack, each once", sum(standing.values()), sum(written.values()), right=standing == written)
+        themselves = [incident for incident in incidents if incident.stands_for_itself]
+        told = [incident.id for incident in themselves if (incident.message or incident.summary) in standing]
+        right = told == [incident.id for incident in themselves]
+        yield _agree("incidents told, each where it says", len(told), len(themselves), right=right)
         if self._attacks:
             caught = sum(self._is_caught(attack, stored) for attack in self._attacks)
             yield _agree("attacks played that were found", caught, len(self._attacks), right=caught == len(self._attacks))

@@ -8,6 +8,9 @@ it, the entry as it stands next. Pure: times are arguments, `slack.delivery` doe
        │                      ▼
        └── is not there ── unknown ── stands there ──▶ sent
 
+Updates of a message are joined: one that waits is replaced by the newer state, and a message that does not stand yet is changed
+before it is sent. What waited for so long that it is no news any more is `summed` up: another entry tells of it.
+
 An entry is sent again only after a look into the channel did not find it. Nothing is dropped: what Slack refuses for good in
 every form and place is kept as `refused`.
 """
@@ -16,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -36,7 +40,7 @@ from alertbot.errors import (
 from alertbot.moments import span_us
 from alertbot.rules.model import LEVELS, Level
 
-State = Literal["waiting", "sending", "unknown", "sent", "refused"]
+State = Literal["waiting", "sending", "unknown", "sent", "refused", "summed"]
 Step = Literal["send", "look", "wait", "done"]
 
 LONGEST_WAIT = timedelta(hours=1)
@@ -45,18 +49,38 @@ LONGEST_WAIT = timedelta(hours=1)
 LATER = len(LEVELS)
 """The priority of what can wait behind every opening: updates and replies."""
 
+UPDATE = "update"
+"""The kind of entries that show a message's newest state, and are joined while they wait."""
+
+JOIN = timedelta(seconds=3)
+"""An update waits so long for others: a message changes at most once in that time."""
+
+_LINK = "https://message.alertbot.invalid/"
+_LINKED = re.compile(r"<https://message\.alertbot\.invalid/([0-9a-f]+)\|([^<>|]*)>")
 _PLAIN_CHARACTERS = 2_900
 _PART_OF_AN_ENTITY = re.compile(r"&[a-z]{0,4}\Z")
 _CLOSED_FOR_EDITING = frozenset({"cant_update_message", "edit_window_closed"})
 _MAY_NOT_LOOK = frozenset({"missing_scope", "no_permission", "access_denied"})
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """What Slack is to show. `text` stands alone (notifications, screen readers); `colour` is the bar's, as `#rrggbb`."""
+class File(msgspec.Struct, frozen=True):
+    """A file that a message carries."""
+
+    name: str
+    content: str
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What Slack is to show. `text` stands alone (notifications, screen readers); `colour` is the bar's, as `#rrggbb`.
+
+    `links` are the entries whose messages it links to (`link_to`): where they stand is known when it is sent.
+    """
 
     text: str
     blocks: tuple[dict[str, Any], ...] = ()
     colour: str | None = None
+    links: tuple[str, ...] = ()
+    file: File | None = None
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -112,11 +136,15 @@ class OutboxEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Due(msgspec.Struct, frozen=True):
-    """An entry whose turn it is, and where the message stands that it refers to. `orphan`: that one stands nowhere."""
+    """An entry whose turn it is, and where the message stands that it refers to. `orphan`: that one stands nowhere.
+
+    `links` says where the messages stand that it links to.
+    """
 
     entry: OutboxEntry
     target: Place | None = None
     orphan: bool = False
+    links: dict[str, Place] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +177,7 @@ def priority_of(level: Level) -> int:
 
 def next_step(entry: OutboxEntry, now_us: int) -> Step:
     """What is to be done with an entry now. `sending` is whoever claimed it at work: there is nothing to do for others."""
-    if entry.state in ("sent", "refused"):
+    if entry.state in ("sent", "refused", "summed"):
         return "done"
     if entry.state == "sending" or not due(entry.not_before_us, now_us):
         return "wait"
@@ -165,8 +193,13 @@ def claimed(due: Due, now_us: int) -> Due:
     """It is about to be sent: committed before the first byte leaves. What has nothing to refer to stands for itself."""
     entry = msgspec.structs.replace(due.entry, state="sending", claimed_us=now_us)
     if entry.refers_to is None or due.target is not None:
-        return Due(entry, due.target)
-    return Due(msgspec.structs.replace(entry, update_of=None, thread_of=None), orphan=True)
+        return msgspec.structs.replace(due, entry=entry)
+    return msgspec.structs.replace(due, entry=msgspec.structs.replace(entry, update_of=None, thread_of=None), orphan=True)
+
+
+def joined(waiting: OutboxEntry, newer: OutboxEntry) -> OutboxEntry:
+    """An entry that waits, with the newer state of what it tells. Where and when it goes stays, so it is still sent once."""
+    return msgspec.structs.replace(waiting, message=newer.message, plain=False)
 
 
 def stands(entry: OutboxEntry, place: Place | None, now_us: int) -> OutboxEntry:
@@ -243,9 +276,36 @@ def refused(entry: OutboxEntry, said: str, now_us: int) -> OutboxEntry:
     return msgspec.structs.replace(entry, state="refused", settled_us=now_us, error=said)
 
 
-def shown(entry: OutboxEntry, *, mark_repeat: bool = True) -> Message:
-    """The message as it is to be posted: shortened where Slack refused it, with what people must know of its way."""
-    message = entry.message
+def link_to(entry: str, words: str) -> str:
+    """A link, in mrkdwn, to the message of an entry. The message that holds it names the entry in its `links`."""
+    return f"<{_LINK}{entry}|{words.replace('|', '¦')}>"
+
+
+def linked(message: Message, addresses: Mapping[str, str]) -> Message:
+    """The message with its links to other messages; of those that stand nowhere only the words stay."""
+    if not message.links:
+        return message
+
+    def put(match: re.Match[str]) -> str:
+        address = addresses.get(match[1])
+        return f"<{address}|{match[2]}>" if address else match[2]
+
+    def fill(part: Any) -> Any:
+        if isinstance(part, str):
+            return _LINKED.sub(put, part)
+        if isinstance(part, Mapping):
+            return {name: fill(value) for name, value in part.items()}
+        return [fill(each) for each in part] if isinstance(part, list | tuple) else part
+
+    return msgspec.structs.replace(message, text=fill(message.text), blocks=tuple(fill(message.blocks)), links=())
+
+
+def shown(entry: OutboxEntry, *, mark_repeat: bool = True, addresses: Mapping[str, str] | None = None) -> Message:
+    """The message as it is to be posted: shortened where Slack refused it, with what people must know of its way.
+
+    `addresses` are those of the messages that it links to.
+    """
+    message = linked(entry.message, addresses or {})
     if entry.plain:
         text = message.text
         if len(text) > _PLAIN_CHARACTERS:

@@ -22,22 +22,23 @@ import structlog
 
 from alertbot.announce import announcement
 from alertbot.commit import Committer
-from alertbot.config import PortalSettings, Settings, SlackSettings
+from alertbot.config import PortalSettings, Settings
 from alertbot.errors import AlertbotError, LostOwnership, PortalBusy, PortalError, PortalRefused, PortalTransient, StoreError
-from alertbot.event import Event
-from alertbot.incidents import Telling
-from alertbot.outbox import OutboxEntry, Policy, entry_id, priority_of
+from alertbot.outbox import Policy
 from alertbot.portal.client import PortalClient, connect
-from alertbot.rules.model import Rule, RuleBook
+from alertbot.rules.model import RuleBook
 from alertbot.slack.client import SlackClient, WebhookClient
 from alertbot.slack.delivery import Delivery
-from alertbot.slack.message import opening
 from alertbot.slack.senders import BotSender, Sender, WebhookSender
 from alertbot.store.store import Store
+from alertbot.tell import Outlet
 from alertbot.watch import PortalWatch
 
 GRACE = timedelta(seconds=3)
 ALL_READY_WITHIN = timedelta(minutes=1)
+PATIENCE = timedelta(seconds=10)
+"""How long one call to a portal is tried again before its poll counts as failed, is told, and begins anew."""
+
 REFUSED_EVERY = timedelta(minutes=1)
 """How often a portal that refuses is asked again, after a few tries at shorter intervals: people have to change something."""
 
@@ -103,11 +104,18 @@ class Service:
 
     async def _watch(self, portal: PortalSettings, delivery: Delivery, stack: AsyncExitStack) -> PortalWatch:
         http = await stack.enter_async_context(connect(portal))
-        committer = Committer(self._store, self.in_store, partial(_write, self._slack, portal))
+        outlet = Outlet(
+            portal=portal.name,
+            channel=self._slack.channel or "",
+            zone=portal.zone,
+            portal_url=portal.url,
+            by_webhook=self._slack.webhook is not None,
+        )
+        committer = Committer(self._store, self.in_store, outlet, old_news=self._settings.old_news, clock=_now_us)
         watch = PortalWatch(
             portal,
             self._rules,
-            PortalClient(portal, http),
+            PortalClient(portal, http, patience=PATIENCE),
             self._store,
             self.in_store,
             committer,
@@ -217,24 +225,6 @@ class Service:
         await asyncio.wait([sending], timeout=GRACE.total_seconds() / 2)
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
-
-
-def _write(
-    slack: SlackSettings, portal: PortalSettings, telling: Telling, rule: Rule, evidence: Sequence[Event]
-) -> list[OutboxEntry]:
-    incident = telling.incident
-    return [
-        OutboxEntry(
-            id=entry_id("opening", incident.id),
-            created_us=_now_us(),
-            kind="opening",
-            channel=slack.channel or "",
-            message=opening(incident, rule, evidence, zone=portal.zone, portal_url=portal.url),
-            portal=portal.name,
-            incident=incident.id,
-            priority=priority_of(incident.level),
-        )
-    ]
 
 
 def _announced(portal: str) -> str:

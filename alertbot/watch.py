@@ -80,6 +80,7 @@ class PortalWatch:
         self._urgent = asyncio.Event()
         self._meanwhile: list[Event] = []
         self._portal_now_us = 0
+        self._read_us = 0
         self._one_at_a_time = asyncio.Lock()
 
     async def open(self) -> None:
@@ -192,7 +193,6 @@ class PortalWatch:
         state = msgspec.structs.replace(
             self._state,
             rebuild_from_us=_earliest(self._state.rebuild_from_us, late),
-            last_poll_us=time.time_ns() // 1_000,
         )
         if complete and state.watching_since_us is None:
             newest = max((event.at_us for event in brought.events), default=0)
@@ -200,6 +200,7 @@ class PortalWatch:
             state = msgspec.structs.replace(state, watching_since_us=max(newest, stored or 0))
         await self._commit(state, Difference((), (), ()), brought)
         if complete:
+            self._read_us = time.time_ns() // 1_000  # good as soon as it is evaluated: until then the silence before it counts
             self._catching_up = False
             self._engine = None
             self._build_soon()
@@ -217,6 +218,7 @@ class PortalWatch:
             changed=difference.changed,
             gone=difference.gone,
             versions=versions,
+            last_good_us=self._state.last_poll_us,
         )
         log.debug("poll.decided", portal=state.name, findings=len(difference.changed), messages=len(commit.outbox))
         await self._in_store(self._store.commit_poll, commit)
@@ -284,6 +286,7 @@ class PortalWatch:
             state,
             evaluated_to_us=newest if newest is not None else evaluated_us,
             rebuild_from_us=_earliest(None, difference.deep),
+            last_poll_us=max(state.last_poll_us or 0, self._read_us) or None,
         )
         await self._commit(state, Difference(tuple(changed), difference.gone, ()), Brought(), new_versions)
         engine.accept()

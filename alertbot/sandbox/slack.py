@@ -26,7 +26,9 @@ from aiohttp import web
 
 from alertbot.sandbox import slack_methods, slack_page
 from alertbot.sandbox.slack_faults import SlackFault, SlackFaults
-from alertbot.sandbox.slack_limits import refusal
+from alertbot.sandbox.slack_hands import Hands
+from alertbot.sandbox.slack_limits import refusal, view_refusal
+from alertbot.sandbox.slack_socket import Sockets
 from alertbot.sandbox.slack_workspace import SCOPES, Posted, Rate, Workspace
 
 _WEBHOOK = "/services/T0SANDBOX/B0SANDBOX/webhook-of-the-sandbox"
@@ -50,16 +52,20 @@ class SandboxSlack:
         *,
         channels: Sequence[str] = ("#security", "#security-ops"),
         token: str = "xoxb-sandbox",  # noqa: S107  (opens nothing but this sandbox)
+        app_token: str = "xapp-sandbox",  # noqa: S107  (nor does this)
         clock: Callable[[], float] = time.time,
         rate: Rate | None = None,
         scopes: str = SCOPES,
     ) -> None:
         self.token = token
+        self.app_token = app_token
         self.channel = channels[0]
         self.url = ""
         self.space = Workspace(channels, clock=clock, rate=rate, scopes=scopes)
         self.faults = SlackFaults()
         self.calls: list[SlackCall] = []
+        self.sockets = Sockets()
+        self.hands = Hands(self.space, self.sockets, clock)
         self._clock = clock
 
     @property
@@ -91,6 +97,10 @@ class SandboxSlack:
                 web.post("/api/{method}", self._api),
                 web.post(_WEBHOOK, self._webhook),
                 web.post("/services/{rest:.*}", _no_service),
+                web.post("/upload/{number}", self._upload),
+                web.get("/files/{number}", self._file),
+                web.get("/link/{ticket}", self.sockets.serve),
+                *self.hands.routes(),
                 web.get("/sandbox", self._standing),
                 web.get("/sandbox/page", self._page_part),
                 web.get("/sandbox/messages", self._list_messages),
@@ -118,12 +128,28 @@ class SandboxSlack:
         return await self.faults.answer(method, request, lambda: self._call(method, wanted, token))
 
     def _call(self, method: str, wanted: Mapping[str, Any], token: str | None) -> web.Response:
-        if token != self.token:
-            return self._refused(slack_methods.Refused("not_authed" if token is None else "invalid_auth"))
+        needed = self.app_token if method == "apps.connections.open" else self.token
+        if token != needed:
+            wrong = "not_allowed_token_type" if token in (self.token, self.app_token) else "invalid_auth"
+            return self._refused(slack_methods.Refused("not_authed" if token is None else wrong))
+        self.space.url = self.url
         try:
+            if method == "apps.connections.open":
+                return self._answer({"ok": True, "url": f"ws{self.url.removeprefix('http')}/link/{self.sockets.ticket()}"})
+            if method == "views.open":
+                return self._answer({"ok": True, "view": self._open_form(wanted)})
             return self._answer(slack_methods.call(self.space, method, wanted))
         except slack_methods.Refused as refused:
             return self._refused(refused)
+
+    def _open_form(self, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+        wrong = view_refusal(wanted.get("view"))
+        if wrong:
+            raise slack_methods.Refused(wrong)
+        form = self.hands.open_form(wanted.get("trigger_id"), wanted["view"])
+        if form is None:
+            raise slack_methods.Refused("expired_trigger_id")
+        return {"id": form.id, "hash": form.hash, **form.view}
 
     async def _webhook(self, request: web.Request) -> web.StreamResponse:
         text = await request.text()
@@ -153,6 +179,23 @@ class SandboxSlack:
         self.space.post(channel, {**wanted, **ignored}, webhook=True)
         return web.Response(text="ok")
 
+    async def _upload(self, request: web.Request) -> web.StreamResponse:
+        content = await request.read()
+        return await self.faults.answer("upload", request, lambda: self._take_file(request.match_info["number"], content))
+
+    def _take_file(self, number: str, content: bytes) -> web.Response:
+        file = self.space.files.get(number)
+        if file is None or len(content) != file.length:
+            return web.Response(text="no such upload", status=400)
+        file.content = content
+        return web.Response(text=f"OK - {len(content)}")
+
+    async def _file(self, request: web.Request) -> web.Response:
+        file = self.space.files.get(request.match_info["number"])
+        if file is None or file.content is None:
+            return web.Response(status=404)
+        return web.Response(body=file.content, content_type="text/plain", charset="utf-8", headers=_NO_STORE)
+
     def _log(self, method: str, wanted: Mapping[str, Any]) -> None:
         kept = {name: value for name, value in wanted.items() if name != "token"}
         self.calls.append(SlackCall(len(self.calls) + 1, method, self._clock(), kept))
@@ -165,6 +208,7 @@ class SandboxSlack:
         return self._answer({"ok": False, "error": refused.code, **refused.more}, refused.status, headers)
 
     async def _shut_down(self, _app: web.Application) -> None:
+        await self.sockets.close()
         await self.faults.close()
 
     async def _page(self, request: web.Request) -> web.Response:

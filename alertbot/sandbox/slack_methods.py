@@ -45,12 +45,14 @@ def takes_json(method: str) -> bool:
     return method.startswith(("chat.", "apps.", "views.")) or method in ("auth.test", "conversations.join")
 
 
-def shown(message: Posted, *, metadata: bool) -> Answer:
+def shown(message: Posted, *, metadata: bool, space: Workspace | None = None) -> Answer:
     """A message as Slack gives it back."""
     answer: Answer = {"type": "message", "user": BOT_USER, "bot_id": BOT, "text": message.text, "ts": message.ts}
     for name, value in (("blocks", message.blocks), ("attachments", message.attachments), ("thread_ts", message.thread_ts)):
         if value:
             answer[name] = value
+    if message.files and space is not None:
+        answer["files"] = [{"id": each, "name": space.files[each].name} for each in message.files]
     if message.edits:
         answer["edited"] = {"user": BOT_USER, "ts": message.ts}
     if message.metadata and metadata:
@@ -105,7 +107,7 @@ def _post_ephemeral(space: Workspace, wanted: Arguments) -> Answer:
 def _history(space: Workspace, wanted: Arguments) -> Answer:
     channel = _member_channel(space, wanted)
     messages = [each for each in reversed(space.messages) if each.channel == channel.id and each.thread_ts is None]
-    return _paged([each for each in messages if _in_time(each, wanted)], wanted)
+    return _paged(space, [each for each in messages if _in_time(each, wanted)], wanted)
 
 
 def _replies(space: Workspace, wanted: Arguments) -> Answer:
@@ -113,7 +115,40 @@ def _replies(space: Workspace, wanted: Arguments) -> Answer:
     parent = space.find(channel, wanted.get("ts"))
     if parent is None:
         raise Refused("thread_not_found")
-    return _paged([parent, *(each for each in space.replies(parent.ts) if _in_time(each, wanted))], wanted)
+    return _paged(space, [parent, *(each for each in space.replies(parent.ts) if _in_time(each, wanted))], wanted)
+
+
+def _upload_url(space: Workspace, wanted: Arguments) -> Answer:
+    if not wanted.get("filename"):
+        raise Refused("invalid_arguments")
+    number = space.expect_file(str(wanted["filename"]), int(wanted.get("length") or 0))
+    return {"upload_url": f"{space.url}/upload/{number}", "file_id": number}
+
+
+def _complete_upload(space: Workspace, wanted: Arguments) -> Answer:
+    try:
+        given = json.loads(wanted["files"]) if isinstance(wanted.get("files"), str) else wanted["files"]
+        files = [space.files[each["id"]] for each in given]
+    except (KeyError, TypeError, ValueError):
+        raise Refused("file_not_found") from None
+    if any(file.content is None for file in files):
+        raise Refused("file_not_found")
+    answer = {"files": [{"id": file.id, "title": file.name} for file in files]}
+    if not wanted.get("channel_id"):
+        return answer
+    channel = _open_channel(space, {"channel": wanted["channel_id"]})
+    if wanted.get("thread_ts") and space.find(channel, wanted["thread_ts"]) is None:
+        raise Refused("thread_not_found")
+    shared = {"text": wanted.get("initial_comment"), "thread_ts": wanted.get("thread_ts")}
+    space.post(channel, shared).files = [file.id for file in files]
+    return answer
+
+
+def _members(space: Workspace, wanted: Arguments) -> Answer:
+    found = next((group for group in space.groups if group["id"] == wanted.get("usergroup")), None)
+    if found is None:
+        raise Refused("no_such_subteam")
+    return {"users": found.get("users", [])}
 
 
 def _list(space: Workspace, wanted: Arguments) -> Answer:
@@ -161,11 +196,11 @@ def _described(channel: Channel) -> Answer:
     }
 
 
-def _paged(messages: Sequence[Posted], wanted: Arguments) -> Answer:
+def _paged(space: Workspace, messages: Sequence[Posted], wanted: Arguments) -> Answer:
     page, cursor = _page(messages, wanted)
     metadata = _truth(wanted.get("include_all_metadata"))
     return {
-        "messages": [shown(each, metadata=metadata) for each in page],
+        "messages": [shown(each, metadata=metadata, space=space) for each in page],
         "has_more": bool(cursor),
         "response_metadata": {"next_cursor": cursor},
     }
@@ -247,7 +282,10 @@ _METHODS: dict[str, tuple[Callable[[Workspace, Arguments], Answer], str]] = {
     "conversations.list": (_list, _READ),
     "conversations.info": (_info, _READ),
     "conversations.join": (_join, "channels:join"),
+    "files.getUploadURLExternal": (_upload_url, "files:write"),
+    "files.completeUploadExternal": (_complete_upload, "files:write"),
     "users.conversations": (_own_list, _READ),
     "users.list": (lambda space, _: {"members": space.people, "response_metadata": {"next_cursor": ""}}, "users:read"),
     "usergroups.list": (lambda space, _: {"usergroups": space.groups}, "usergroups:read"),
+    "usergroups.users.list": (_members, "usergroups:read"),
 }

@@ -65,8 +65,12 @@ def _message(message: Posted, replies: Sequence[Posted]) -> str:
         f'<article id="m{escape(message.ts)}"><div class="face" aria-hidden="true">🔔</div><div class="body">'
         f'<div class="by"><b>alertbot</b> <span class="app">APP</span> '
         f'<time data-seconds="{posted:.0f}" data-format="{{time}}">{clock:%H:%M} UTC</time></div>'
-        f"{_content(message)}{edited}{thread}</div></article>"
+        f"{_content(message)}{_files(message)}{edited}{thread}</div></article>"
     )
+
+
+def _files(message: Posted) -> str:
+    return "".join(f'<p class="text"><a href="files/{escape(each)}">📎 {escape(each)}</a></p>' for each in message.files)
 
 
 def _content(message: Posted) -> str:

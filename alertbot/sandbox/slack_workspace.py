@@ -47,12 +47,23 @@ class Posted:
     webhook: bool = False
     seen_by: str | None = None
     mrkdwn: bool = True
+    files: list[str] = field(default_factory=list)
 
     @property
     def outbox_id(self) -> str | None:
         """The id that came in its metadata."""
         content = (self.metadata or {}).get("event_payload", {})
         return content.get("id") if isinstance(content, dict) else None
+
+
+@dataclass(slots=True)
+class Upload:
+    """A file; without content it was announced and never came."""
+
+    id: str
+    name: str
+    length: int
+    content: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +88,17 @@ class Workspace:
         self.channels: dict[str, Channel] = {}
         self.messages: list[Posted] = []
         self.ephemeral: list[Posted] = []
-        self.people = [{"id": "U024BE7LH", "name": "anna", "real_name": "Anna Berg"}, {"id": BOT_USER, "name": "alertbot"}]
-        self.groups = [{"id": "S0614TZR7", "handle": "oncall", "name": "On-call"}]
+        self.files: dict[str, Upload] = {}
+        self.url = ""
+        self.people = [
+            {"id": "U024BE7LH", "name": "anna", "real_name": "Anna Berg"},
+            {"id": "U024BE7LJ", "name": "ben", "real_name": "Ben Okafor"},
+            {"id": "U024BE7LK", "name": "carla", "real_name": "Carla Duarte"},
+            {"id": BOT_USER, "name": "alertbot"},
+        ]
+        self.groups: list[dict[str, Any]] = [
+            {"id": "S0614TZR7", "handle": "oncall", "name": "On-call", "users": ["U024BE7LH", "U024BE7LJ"]}
+        ]
         self.rate = rate
         self.scopes = scopes
         self.version = 0
@@ -122,6 +142,12 @@ class Workspace:
         (self.ephemeral if message.seen_by else self.messages).append(message)
         self.touch()
         return message
+
+    def expect_file(self, name: str, length: int) -> str:
+        """Announces a file; the id that it is to have."""
+        number = f"F{len(self.files) + 1:08d}"
+        self.files[number] = Upload(number, name, length)
+        return number
 
     def update(self, message: Posted, wanted: Mapping[str, Any]) -> None:
         """Changes a message: what is left out goes, but its metadata stays."""

@@ -7,6 +7,7 @@ nobody can look, reply or update. Tokens and webhook addresses appear in no erro
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from alertbot.errors import SlackError, SlackPlace, SlackUnknownOutcome
-from alertbot.outbox import Message, Place
+from alertbot.errors import SlackCredential, SlackError, SlackPayload, SlackPlace, SlackUnknownOutcome
+from alertbot.outbox import File, Message, Place
 from alertbot.slack import answers
 
 EVENT_TYPE = "alertbot_message"
@@ -74,6 +75,7 @@ class SlackClient:
         self._token = token
         self._web: AsyncWebClient | None = None
         self._ids: dict[str, str] = {}
+        self._workspace: str | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -109,6 +111,63 @@ class SlackClient:
         metadata = _metadata(outbox_id) if outbox_id else None
         await self._call("chat.update", channel=await self.channel_id(channel), ts=ts, metadata=metadata, **payload(message))
 
+    async def upload(self, place: Place, file: File, message: Message, *, outbox_id: str) -> None:
+        """Puts a file into the thread of a message. Its name on Slack begins with `outbox_id`, which finds it again."""
+        content = file.content.encode("utf-8", "replace")
+        name = f"{outbox_id}-{file.name}"
+        ticket = await self._files("files.getUploadURLExternal", filename=name, length=len(content))
+        address, number = ticket.get("upload_url"), ticket.get("file_id")
+        if not isinstance(address, str) or not isinstance(number, str):
+            raise SlackUnknownOutcome("Slack's answer does not say where a file goes", "broken_answer", answered=True)
+        await self._put(address, content)
+        await self._files(
+            "files.completeUploadExternal",
+            files=json.dumps([{"id": number, "title": file.name}]),
+            channel_id=place.channel,
+            thread_ts=place.ts,
+            initial_comment=message.text,
+        )
+
+    async def _files(self, method: str, **wanted: Any) -> Mapping[str, Any]:
+        """A call about files. Where the bot may not send any, the words must do."""
+        try:
+            return await self._call(method, **wanted)
+        except SlackCredential as error:
+            if error.code in ("missing_scope", "no_permission", "not_allowed_token_type", "access_denied"):
+                raise SlackPayload(f"{method}: the bot may send no files (scope files:write)", error.code) from None
+            raise
+
+    async def _put(self, address: str, content: bytes) -> None:
+        """Brings the content. Nothing is shown by this yet, and what fails concerns this file only."""
+        session = self._connected().session
+        assert session is not None
+        failed = False
+        try:
+            async with session.post(address, data=content, allow_redirects=False) as answer:
+                failed = answer.status != 200
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+            failed = True
+        if failed:
+            raise SlackUnknownOutcome("Slack did not take the file", "upload_failed", answered=True)
+
+    async def call(self, method: str, **wanted: Any) -> Mapping[str, Any]:
+        """Any other method; what is None is left out."""
+        return await self._call(method, **wanted)
+
+    async def whisper(self, place: Place, user: str, words: str) -> None:
+        """Says something that one person alone sees, at the end of the channel that a message stands in."""
+        await self._call("chat.postEphemeral", channel=place.channel, user=user, **_without_empty(payload(Message(text=words))))
+
+    async def listed(self, method: str, name: str, **wanted: Any) -> list[Mapping[str, Any]]:
+        """Everything that a method lists under a name, all its pages."""
+        return [each async for page in self._pages(method, **wanted) for each in _list(page, name)]
+
+    async def permalink(self, place: Place) -> str:
+        """The address of a message for people."""
+        if self._workspace is None:
+            self._workspace = (await self.identity()).url.rstrip("/")
+        return f"{self._workspace}/archives/{place.channel}/p{place.ts.replace('.', '')}"
+
     async def find(self, channel: str, outbox_id: str, *, since: datetime, thread_ts: str | None = None) -> Place | None:
         """Where the message with this id stands, if it does. Looks at all that was posted since; clocks may differ."""
         place_id = await self.channel_id(channel)
@@ -117,7 +176,7 @@ class SlackClient:
         method = "conversations.replies" if thread_ts else "conversations.history"
         async for page in self._pages(method, ts=thread_ts, **wanted):
             for found in _list(page, "messages"):
-                if _id_of(found) == outbox_id and isinstance(found.get("ts"), str):
+                if outbox_id in (_id_of(found), *_files_of(found)) and isinstance(found.get("ts"), str):
                     return Place(place_id, found["ts"])
         return None
 
@@ -173,7 +232,7 @@ class SlackClient:
         headers: Mapping[str, str] = {}
         try:
             # Reading methods take a form or a query only, writing ones JSON.
-            if method.startswith("chat."):
+            if method.startswith(("chat.", "views.")):
                 answer = await web.api_call(method, json=wanted)
             else:
                 answer = await web.api_call(method, params=wanted)
@@ -275,6 +334,13 @@ def _id_of(found: Mapping[str, Any]) -> str | None:
         return None
     content = metadata.get("event_payload")
     return content.get("id") if isinstance(content, Mapping) else None
+
+
+def _files_of(found: Mapping[str, Any]) -> list[str]:
+    """The ids that the names of its files begin with."""
+    files = found.get("files")
+    names = [each.get("name") for each in files if isinstance(each, Mapping)] if isinstance(files, list) else []
+    return [name.partition("-")[0] for name in names if isinstance(name, str)]
 
 
 def _place(answer: Mapping[str, Any]) -> Place:

@@ -1,19 +1,20 @@
 """Station 9: an incident as a Slack message. Pure.
 
-In come an incident, its rule and the logins that are its evidence; out goes a `Message` whose first line says it all, for a
-notification and a screen reader, and whose blocks say who, what, from where, when, and what to do. It names no account but
-the incident's own, and every payload is within Slack's limits, whatever the events hold.
+In come an incident, its rule, the logins that are its evidence and how it stands; out goes a `Message` whose first line says it
+all, for a notification and a screen reader, and whose blocks say who, what, from where, when, and what to do. It names no
+account but the incident's own, and every payload is within Slack's limits, whatever the events hold.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from alertbot.event import Event
 from alertbot.incidents import Incident
-from alertbot.outbox import Message
+from alertbot.outbox import Message, link_to
 from alertbot.rules.model import Level, Rule
 from alertbot.slack import blocks, respond, text, words
 from alertbot.slack.blocks import Block
@@ -25,6 +26,23 @@ _SAID = frozenset(("account", "email", "name", "login", "user", "userId", "porta
 """Key fields that the message shows anyway."""
 
 _PAGES = {"login": "login-history", "audit": "audit-trail"}
+_SENTENCE = re.compile(r"(?s)\A.{10,}?[.!?](?=\s|\Z)")
+_GREY = words.COLOURS["informational"]
+_FAMILIAR = {True: "known to this account", False: "*new for this account*", None: ""}
+_AGAIN = {"rise": "raised", "return": "again"}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an incident stands beside others. `earlier` and `later` are the outbox entries of its messages before and after this
+    one, `follower` that of the incident that opened after it; `holder` is told of in its place, `held` in its own.
+    """
+
+    earlier: str | None = None
+    later: str | None = None
+    follower: str | None = None
+    holder: Incident | None = None
+    held: tuple[Incident, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +55,7 @@ class Story:
     firing: Event | None
     others: int
     zone: ZoneInfo
+    standing: Standing = Standing()
 
     def key(self, field: str) -> str | None:
         """The value of a field of the incident's key."""
@@ -59,7 +78,7 @@ class Story:
     def what(self) -> str:
         """`5 failures in 4 min`."""
         incident = self.incident
-        return words.what(incident.count, self.evidence, incident.first_us, incident.last_us)
+        return words.what(incident.count or len(self.evidence), self.evidence, incident.first_us, incident.last_us)
 
 
 def opening(
@@ -69,18 +88,35 @@ def opening(
     *,
     zone: ZoneInfo,
     portal_url: str | None = None,
+    standing: Standing | None = None,
 ) -> Message:
-    """The message that tells of an incident. `evidence` is oldest first; its last event made the rule fire."""
-    story = _story(incident, rule, evidence, zone)
+    """The message of an incident as it stands. `evidence` is oldest first; its last event made the rule fire."""
+    story = _story(incident, rule, evidence, zone, standing or Standing())
+    closed = _closed(story)
     parts = [
-        blocks.header(f"{words.SIGNS[incident.level]} {story.level} · {incident.title}"),
+        blocks.header(f"⚪ {closed} · {incident.title}" if closed else f"{_sign(story)} {_level(story)} · {incident.title}"),
+        *_state(story),
+        *_sentence(rule),
         blocks.fields(_facts(story)),
         *_warning(story),
-        *_to_do(story),
+        *(() if closed else _to_do(story)),
         *_evidence(story),
         _small_print(story, portal_url),
     ]
-    return Message(text=_first_line(story), blocks=tuple(parts), colour=words.COLOURS[incident.level])
+    links = tuple(
+        link for link in (story.standing.earlier, story.standing.later, story.standing.follower, _of_holder(story)) if link
+    )
+    colour = _GREY if closed or incident.work == "resolved" else words.COLOURS[incident.level]
+    return Message(text=_first_line(story, closed), blocks=tuple(parts), colour=colour, links=links)
+
+
+def closing(incident: Incident, zone: ZoneInfo) -> Message:
+    """The note in its thread that an incident is over."""
+    counted = words.number(incident.count, "event")
+    times = words.between(incident.first_us, incident.last_us, zone)
+    looked = "Nobody has looked at it yet." if incident.work == "new" else f"It is {_work(incident)}."
+    line = f"Over: quiet since {words.moment(incident.last_us, zone)} · {counted} in all, {times}. {looked}"
+    return Message(text=line, blocks=(blocks.section(line),))
 
 
 def notice(sentence: str, to_do: str = "", *, level: Level = "medium") -> Message:
@@ -92,18 +128,94 @@ def notice(sentence: str, to_do: str = "", *, level: Level = "medium") -> Messag
     return Message(text=line, blocks=tuple(parts))
 
 
-def _story(incident: Incident, rule: Rule, evidence: Sequence[Event], zone: ZoneInfo) -> Story:
+def _story(incident: Incident, rule: Rule, evidence: Sequence[Event], zone: ZoneInfo, standing: Standing) -> Story:
     accounts = {event.account for event in evidence if event.account}
     firing = evidence[-1] if evidence else None
     others = len(accounts - {firing.account}) if firing else 0
-    return Story(incident=incident, rule=rule, evidence=tuple(evidence), firing=firing, others=others, zone=zone)
+    return Story(
+        incident=incident, rule=rule, evidence=tuple(evidence), firing=firing, others=others, zone=zone, standing=standing
+    )
 
 
-def _first_line(story: Story) -> str:
+def _closed(story: Story) -> str:
+    """What closed this message while people may still look at it, in a word; empty while it tells of something."""
+    incident = story.incident
+    if incident.withdrawn:
+        return "WITHDRAWN"
+    if incident.merged_into is not None:
+        return "MERGED"
+    if incident.held_by is not None:
+        return "TAKEN OVER"
+    return "SEE BELOW" if story.standing.later is not None else ""
+
+
+def _sign(story: Story) -> str:
+    return "✅" if story.incident.work == "resolved" else words.SIGNS[story.incident.level]
+
+
+def _level(story: Story) -> str:
+    again = _AGAIN.get(story.incident.again or "")
+    return f"{story.level}, {again}" if again else story.level
+
+
+def _state(story: Story) -> Iterable[Block]:
+    """How it stands, once there is more to say than that it is new."""
+    incident, standing, zone = story.incident, story.standing, story.zone
+    lines = []
+    if incident.withdrawn:
+        lines.append("*Withdrawn*: logins that the portal showed late have changed what happened. Nothing is left to do here.")
+    elif incident.merged_into is not None:
+        lines.append("*Merged* into the earlier alert: logins that came late show that both are one.")
+    elif incident.held_by is not None:
+        title = text.inline(standing.holder.title, 150) if standing.holder else "another alert"
+        shown = _of_holder(story)
+        lines.append(f"*Taken over* by {link_to(shown, title) if shown else title}. Look there.")
+    elif standing.later is not None:
+        lines.append(f"*This alert goes on* in a {link_to(standing.later, 'newer message')}.")
+    elif incident.phase == "over":
+        lines.append(f"*Over*, quiet since {words.moment(incident.last_us, zone)}; {_work(incident)}.")
+    elif incident.revision > 1 or incident.work != "new":
+        lines.append(f"*Going on*, last seen {words.moment(incident.last_us, zone)}; {_work(incident)}.")
+    if standing.earlier is not None and not _closed(story):
+        why = {"rise": "Its level has risen", "return": "It was over and goes on"}.get(
+            incident.again or "", "It was told before"
+        )
+        lines.append(f"{why}: {link_to(standing.earlier, 'the message before')}.")
+    if standing.follower is not None:
+        lines.append(f"It came back: {link_to(standing.follower, 'the newer message')}.")
+    if standing.held and not _closed(story):
+        told = words.listing([f"{text.inline(one.title, 80)} ({one.count:,})" for one in standing.held], 3)
+        lines.append(f"Told together with this: {told}.")
+    if lines:
+        yield blocks.section("\n".join(lines))
+
+
+def _of_holder(story: Story) -> str | None:
+    return story.standing.holder.message if story.standing.holder is not None and story.incident.held_by else None
+
+
+def _work(incident: Incident) -> str:
+    """`nobody has looked`, `acknowledged by anna`."""
+    if incident.work == "new":
+        return "nobody has looked yet"
+    who = f" by {text.inline(incident.by, 80)}" if incident.by else ""
+    return f"{incident.work}{who}" + (f" ({text.inline(incident.word, 150)})" if incident.word else "")
+
+
+def _sentence(rule: Rule) -> Iterable[Block]:
+    """The rule's first sentence: what this is, for who meets it for the first time."""
+    words_of_it = " ".join(rule.description.split())
+    if words_of_it:
+        match = _SENTENCE.match(words_of_it)
+        yield blocks.section(text.inline(match[0] if match else words_of_it, 400))
+
+
+def _first_line(story: Story, closed: str) -> str:
     incident = story.incident
     times = words.between(incident.first_us, incident.last_us, story.zone)
+    over = ", over" if incident.phase == "over" else ""
     parts = (
-        story.level,
+        closed or _level(story) + over,
         text.inline(incident.title, 150),
         _person(story),
         text.inline(story.what, 80),
@@ -126,7 +238,7 @@ def _facts(story: Story) -> Iterable[tuple[str, str]]:
     incident, firing = story.incident, story.firing
     yield "Who", _who(story)
     yield "What", _lines(text.inline(story.what, 120), *_how(story))
-    yield "From", text.inline(story.where, 200)
+    yield "From", _lines(text.inline(story.where, 200), _FAMILIAR[story.incident.familiar])
     if firing and (device := words.device(firing)):
         devices = words.distinct(words.device(event) for event in story.evidence)
         yield "Device", (f"{len(devices):,} different, last " if len(devices) > 1 else "") + text.inline(device, 150)
@@ -233,9 +345,11 @@ def _small_print(story: Story, portal_url: str | None) -> Block:
     parts = []
     if portal_url:
         feed = story.firing.feed if story.firing else "login"
-        page = f"{portal_url.rstrip('/')}/portal-settings/security/{_PAGES[feed]}"
-        parts.append(blocks.link(page, "Audit trail" if feed == "audit" else "Login history"))
-    parts += [f"portal {text.inline(incident.portal, 60)}", f"rule {text.inline(story.rule.name, 100)}"]
+        address = f"{portal_url.rstrip('/')}/portal-settings/security/{_PAGES[feed]}"
+        parts.append(blocks.link(address, "Audit trail" if feed == "audit" else "Login history"))
+    named = f"rule {text.inline(story.rule.name, 100)}"
+    page = next((each for each in story.rule.references if each.startswith(("https://", "http://")) and len(each) < 500), None)
+    parts += [f"portal {text.inline(incident.portal, 60)}", blocks.link(page, named) if page else named]
     return blocks.context(" · ".join([*parts, f"incident {text.inline(incident.id, 40)}"]))
 
 

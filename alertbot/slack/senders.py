@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from alertbot.errors import SlackPlace
-from alertbot.outbox import Due, Message, Place, shown
+from alertbot.errors import SlackError, SlackPlace
+from alertbot.outbox import Due, File, Message, Place, shown
 
 
 class Bot(Protocol):
@@ -15,6 +15,8 @@ class Bot(Protocol):
     async def post(self, channel: str, message: Message, *, outbox_id: str, thread_ts: str | None = None) -> Place: ...
     async def update(self, channel: str, ts: str, message: Message, *, outbox_id: str | None = None) -> None: ...
     async def find(self, channel: str, outbox_id: str, *, since: datetime, thread_ts: str | None = None) -> Place | None: ...
+    async def upload(self, place: Place, file: File, message: Message, *, outbox_id: str) -> None: ...
+    async def permalink(self, place: Place) -> str: ...
 
 
 class Webhook(Protocol):
@@ -50,13 +52,23 @@ class BotSender:
 
     async def send(self, due: Due) -> Place | None:
         """Send an entry; where it stands then."""
-        entry, message = due.entry, shown(due.entry)
+        entry, message = due.entry, shown(due.entry, addresses=await self._addresses(due))
         if due.target is None:
             return await self._bot.post(entry.channel, message, outbox_id=entry.id)
         if entry.update_of is not None:
             await self._bot.update(due.target.channel, due.target.ts, message, outbox_id=entry.update_of)
             return due.target
+        if message.file is not None:
+            await self._bot.upload(due.target, message.file, message, outbox_id=entry.id)
+            return None
         return await self._bot.post(due.target.channel, message, outbox_id=entry.id, thread_ts=due.target.ts)
+
+    async def _addresses(self, due: Due) -> dict[str, str]:
+        """The addresses of the messages that it links to; without them it still says all that matters."""
+        try:
+            return {entry: await self._bot.permalink(place) for entry, place in due.links.items()}
+        except SlackError:
+            return {}
 
     async def find(self, due: Due, *, since: datetime) -> Place | None:
         """Where an entry stands, if it does."""

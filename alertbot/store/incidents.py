@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, func, insert, select
+from sqlalchemy import Connection, Select, func, insert, or_, select
 
 from alertbot.finding import Key
 from alertbot.incidents import Incident, LogEntry, Phase, Work
@@ -37,15 +37,51 @@ class Incidents(Database):
                 chosen = chosen.where(column == value)
         return self._each([chosen.order_by(incidents.c.at_us, incidents.c.id)])
 
-    def open_incidents(self, portal: str, rule: str, keys: Iterable[Key]) -> list[Incident]:
-        """The incidents of a rule and these keys that go on. Keys are equal in any case of letters."""
+    def open_incidents(self, portal: str, rule: str, keys: Iterable[Key] | None = None) -> list[Incident]:
+        """The incidents of a rule that go on: of these keys (equal in any case of letters), or all."""
+        chosen = (
+            select(incidents.c.body)
+            .where(incidents.c.phase == "going_on", incidents.c.portal == portal, incidents.c.rule == rule)
+            .order_by(incidents.c.at_us, incidents.c.id)
+        )
+        if keys is None:
+            return self._each([chosen])
+        return self._each(chosen.where(incidents.c.key.in_(some)) for some in chunks([key_text(key) for key in keys]))
+
+    def near_incidents(self, portal: str, rule: str, keys: Iterable[Key], since_us: int, until_us: int) -> list[Incident]:
+        """The incidents of a rule and these keys of which something happened between two moments, inclusive."""
         return self._each(
             select(incidents.c.body)
-            .where(incidents.c.phase == "going_on")
             .where(incidents.c.portal == portal, incidents.c.rule == rule, incidents.c.key.in_(some))
+            .where(incidents.c.last_us >= since_us, incidents.c.first_us <= until_us)
             .order_by(incidents.c.at_us, incidents.c.id)
             for some in chunks([key_text(key) for key in keys])
         )
+
+    def incidents_of_rule(self, portal: str, rule: str, since_us: int) -> list[Incident]:
+        """The incidents of a rule that opened since a moment, inclusive, in the order in which they did."""
+        chosen = select(incidents.c.body).where(
+            incidents.c.portal == portal, incidents.c.rule == rule, incidents.c.at_us >= since_us
+        )
+        return self._each([chosen.order_by(incidents.c.at_us, incidents.c.id)])
+
+    def count_incidents(self, portal: str, rule: str, since_us: int) -> int:
+        """How many incidents of a rule opened since a moment, inclusive."""
+        chosen = select(func.count()).where(
+            incidents.c.portal == portal, incidents.c.rule == rule, incidents.c.at_us >= since_us
+        )
+        with self._read() as connection:
+            return connection.scalar(chosen) or 0
+
+    def open_work(self, portal: str, since_us: int, limit: int) -> list[Incident]:
+        """Incidents that go on, or that nobody has looked at, and that opened since a moment; the newest first, so many."""
+        chosen = select(incidents.c.body).where(
+            incidents.c.portal == portal,
+            incidents.c.at_us >= since_us,
+            or_(incidents.c.phase == "going_on", incidents.c.work == "new"),
+            incidents.c.work != "resolved",
+        )
+        return self._each([chosen.order_by(incidents.c.at_us.desc(), incidents.c.id).limit(limit)])
 
     def latest_incidents(self, portal: str, rule: str, keys: Iterable[Key]) -> list[Incident]:
         """The last incident of a rule and each of these keys, going on or over. Keys are equal in any case of letters."""
@@ -93,6 +129,8 @@ class Incidents(Database):
                 "last_us": incident.last_us,
                 "count": incident.count,
                 "over_at_us": incident.over_at_us,
+                "revision": incident.revision,
+                "escalate_at_us": incident.escalate_at_us,
                 "body": encode(incident),
             }
             for incident in changed

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, update
 
 from alertbot.moments import span_us
-from alertbot.outbox import LONGEST_WAIT, Due, Message, OutboxEntry, Place, State, claimed
+from alertbot.outbox import LONGEST_WAIT, UPDATE, Due, Message, OutboxEntry, Place, State, claimed, joined
 from alertbot.store.database import Database, chunks
 from alertbot.store.records import encode
 from alertbot.store.tables import outbox
@@ -17,7 +17,7 @@ from alertbot.store.tables import outbox
 _decoder = msgspec.json.Decoder(Message)
 _names = [name for name in OutboxEntry.__struct_fields__ if name != "message"]
 _columns = [*(outbox.c[name] for name in _names), outbox.c.body]
-_over: tuple[State, ...] = ("sent", "refused")
+_over: tuple[State, ...] = ("sent", "refused", "summed")
 _first = outbox.alias("first")
 """The entry whose message another one refers to."""
 
@@ -27,18 +27,16 @@ class Outbox(Database):
 
     def claim(self, now_us: int, *, busy: Collection[str] = (), limit: int = 100) -> list[Due]:
         """Take the most urgent due entry of each channel that is not busy, and commit that they are being sent."""
+        sendable = _sendable(now_us, busy, limit)
         with self._read() as connection:
-            candidates = [_due(row) for row in connection.execute(_sendable(now_us, busy, limit))]
-        if not candidates:
-            return []
+            if connection.execute(sendable).first() is None:
+                return []
         taken: list[Due] = []
-        with self._write() as connection:
-            for candidate in candidates:
-                due = claimed(candidate, now_us)
-                row = _row(due.entry)
-                mine = update(outbox).where(outbox.c.id == due.entry.id, outbox.c.state == "waiting").values(row)
-                if connection.execute(mine).rowcount == 1:
-                    taken.append(due)
+        with self._write() as connection:  # read again: what waits may have been joined meanwhile
+            for candidate in [_due(row) for row in connection.execute(sendable)]:
+                due = claimed(msgspec.structs.replace(candidate, links=_places(connection, candidate.entry)), now_us)
+                connection.execute(update(outbox).where(outbox.c.id == due.entry.id).values(_row(due.entry)))
+                taken.append(due)
         return taken
 
     def lookups(self, now_us: int, *, busy: Collection[str] = (), limit: int = 10) -> list[Due]:
@@ -76,8 +74,50 @@ class Outbox(Database):
         with self._read() as connection:
             return [_entry(row) for one in selects for row in connection.execute(one.order_by(outbox.c.seq))]
 
+    def old_openings(self, portal: str, before_us: int) -> dict[str, str]:
+        """The messages of incidents that were written before a moment and wait still: entry → incident."""
+        chosen = select(outbox.c.id, outbox.c.incident).where(
+            outbox.c.portal == portal,
+            outbox.c.state == "waiting",
+            outbox.c.created_us < before_us,
+            outbox.c.incident.is_not(None),
+            outbox.c.update_of.is_(None),
+            outbox.c.thread_of.is_(None),
+        )
+        with self._read() as connection:
+            return {row.id: row.incident for row in connection.execute(chosen.order_by(outbox.c.seq))}
+
     def _enqueue(self, connection: Connection, new: Sequence[OutboxEntry]) -> None:
-        self._add(connection, outbox, [_row(entry) for entry in new])
+        self._add(connection, outbox, [_row(entry) for entry in new if entry.kind != UPDATE])
+        for entry in new:
+            if entry.kind == UPDATE and not self._join(connection, entry):
+                self._add(connection, outbox, [_row(entry)])
+
+    def _join(self, connection: Connection, entry: OutboxEntry) -> bool:
+        """Put an update into what waits: the message itself while it does not stand, else the update before it."""
+        waits = or_(outbox.c.id == entry.update_of, and_(outbox.c.update_of == entry.update_of, outbox.c.kind == UPDATE))
+        chosen = select(*_columns).where(waits, outbox.c.state == "waiting").order_by(outbox.c.seq.desc()).limit(1)
+        row = connection.execute(chosen).first()
+        if row is None:
+            return False
+        newer = joined(_entry(row), entry)
+        connection.execute(update(outbox).where(outbox.c.id == newer.id).values(_row(newer)))
+        return True
+
+    def _sum_up(self, connection: Connection, ids: Sequence[str]) -> None:
+        """Another entry tells of these, and of what refers to them, as far as they wait."""
+        for some in chunks(list(ids)):
+            for column in (outbox.c.id, outbox.c.thread_of, outbox.c.update_of):
+                told = update(outbox).where(column.in_(some), outbox.c.state == "waiting")
+                connection.execute(told.values(state="summed"))
+
+
+def _places(connection: Connection, entry: OutboxEntry) -> dict[str, Place]:
+    """Where the messages stand that an entry links to."""
+    if not entry.message.links:
+        return {}
+    chosen = select(outbox.c.id, outbox.c.slack_channel, outbox.c.slack_ts).where(outbox.c.id.in_(entry.message.links))
+    return {row.id: Place(row.slack_channel, row.slack_ts) for row in connection.execute(chosen) if row.slack_ts}
 
 
 def _is_due(now_us: int) -> ColumnElement[bool]:

@@ -68,7 +68,9 @@ class PollCommit(msgspec.Struct, frozen=True, kw_only=True):
 
     `state` is the portal's row as it shall be; its owner and fence must be those of the row. `coverage` replaces the ranges
     of the feeds that it names. `people`, where given, replaces the directory. Everything else is added, or put in the place
-    of what has the same id; events and outbox entries that are there already stay as they are.
+    of what has the same id; events and outbox entries that are there already stay as they are, but for updates, which are
+    joined with what waits. `read` holds the revisions of the incidents that it was decided by. `summed` names entries that
+    another one tells of now; `notes` replace those of the same name.
     """
 
     state: PortalState
@@ -76,9 +78,12 @@ class PollCommit(msgspec.Struct, frozen=True, kw_only=True):
     coverage: Mapping[Feed, Sequence[Covered]] = {}
     findings: Sequence[StoredFinding] = ()
     gone: Mapping[str, str] = {}
+    read: Mapping[str, int] = {}
     incidents: Sequence[Incident] = ()
     log: Sequence[LogEntry] = ()
     outbox: Sequence[OutboxEntry] = ()
+    summed: Sequence[str] = ()
+    notes: Mapping[str, str] = {}
     rule_versions: Sequence[RuleVersion] = ()
     people: Sequence[StoredPerson] | None = None
 

@@ -48,7 +48,9 @@ class Store(Events, Findings, Incidents, Outbox):
             self._mark_gone(connection, poll.gone)
             self._put_incidents(connection, poll.incidents)
             self._log(connection, poll.log)
+            self._sum_up(connection, poll.summed)
             self._enqueue(connection, poll.outbox)
+            self._put(connection, meta, [{"key": key, "value": value} for key, value in poll.notes.items()])
             self._put_rule_versions(connection, poll.rule_versions)
             if poll.people is not None:
                 self._replace_people(connection, poll.state.name, poll.people)

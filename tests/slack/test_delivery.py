@@ -138,8 +138,8 @@ async def test_replies_and_updates_go_to_the_message_that_they_name(tmp_path: Pa
         await desk.put(
             entry("first"),
             entry("reply", kind="reply", thread_of="first", priority=0),
-            entry("better", kind="update", update_of="first"),
-            entry("best", kind="update", update_of="first", priority=0),
+            entry("better", kind="correction", update_of="first"),
+            entry("best", kind="correction", update_of="first", priority=0),
         )
         found = await desk.until_sent()
         first, reply = desk.slack.messages

@@ -1,0 +1,305 @@
+"""What a decision has to be told as: which incidents singly, which in a summary, and what is gathered from the store for each.
+
+In comes a decision; out go outbox entries, and the decision's incidents knowing their messages. It only reads the store: what
+it writes is stored with the decision, or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from alertbot.event import Event, EventRef
+from alertbot.finding import Finding
+from alertbot.incidents import BOT, Decision, Incident, LogEntry, Occasion, Reason, Telling
+from alertbot.incidents.storm import NEW, Storm, sort
+from alertbot.outbox import OutboxEntry, entry_id
+from alertbot.rules.model import Rule
+from alertbot.slack.message import Standing
+from alertbot.slack.summary import Roundup
+from alertbot.store.store import Store
+from alertbot.tell import Material, Outlet, roundup_entries, single, storm_entries
+
+EVIDENCE = 50
+"""So many of a finding's events at most go to the message: more than it ever shows."""
+
+BEFORE = 200
+"""So many events of an account before its incident say what is usual."""
+
+_MINUTE_US = 60_000_000
+_DAY_US = 24 * 60 * _MINUTE_US
+_replace = msgspec.structs.replace
+
+
+@dataclass(slots=True)
+class News:
+    """Outbox entries, those that others tell of now, and notes to keep in the store."""
+
+    entries: list[OutboxEntry] = field(default_factory=list)
+    summed: list[str] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+class Newsroom:
+    """Writes the news of one portal."""
+
+    def __init__(self, store: Store, outlet: Outlet, old_news_us: int) -> None:
+        self._store = store
+        self._outlet = outlet
+        self._old_news_us = old_news_us
+
+    def write(
+        self,
+        decision: Decision,
+        rules: Mapping[str, Rule],
+        events: Sequence[Event],
+        now_us: int,
+        clock_us: int,
+        old_before_us: int | None = None,
+    ) -> News:
+        """The news of a decision. `events` are at hand already, `now_us` is the portal's now, `clock_us` the bot's own; what
+        happened before `old_before_us` is told in one summary.
+        """
+        issue = _Issue(self._store, self._outlet, decision, rules, events, now_us, clock_us)
+        tellings = issue.without_old_news(decision.tell, old_before_us)
+        issue.storms(tellings)
+        issue.late(self._old_news_us)
+        return issue.news
+
+
+class _Issue:
+    """What is written for one decision."""
+
+    def __init__(
+        self,
+        store: Store,
+        outlet: Outlet,
+        decision: Decision,
+        rules: Mapping[str, Rule],
+        events: Sequence[Event],
+        now_us: int,
+        clock_us: int,
+    ) -> None:
+        self.news = News()
+        self._store = store
+        self._outlet = outlet
+        self._decision = decision
+        self._rules = rules
+        self._events = {event.ref: event for event in events}
+        self._now_us = now_us
+        self._clock_us = clock_us
+        self._open: list[Incident] | None = None
+
+    # -- what is told together -----------------------------------------------------------------------------------------
+
+    def without_old_news(self, tellings: Sequence[Telling], before_us: int | None) -> list[Telling]:
+        """Tell what is old in one summary; the rest is left."""
+        old = {
+            telling.incident.id
+            for telling in tellings
+            if before_us is not None and _is_new(telling) and telling.incident.last_us < before_us
+        }
+        if len(old) < 2:
+            return list(tellings)
+        name = entry_id("old_news", self._outlet.portal, min(old))
+        self._sum_up(sorted(old), Roundup(id=name, portal=self._outlet.portal, why="old_news", incidents=tuple(sorted(old))))
+        return [telling for telling in tellings if telling.incident.id not in old]
+
+    def late(self, old_news_us: int) -> None:
+        """What waits for Slack so long that it is over and no news any more is told in one summary, behind what is current."""
+        waiting = self._store.old_openings(self._outlet.portal, self._clock_us - old_news_us)
+        if not waiting:
+            return
+        incidents = {one.id: one for one in self._read(dict.fromkeys(waiting.values()))}
+        self.news.summed += [entry for entry, name in waiting.items() if name in incidents and incidents[name].message != entry]
+        over = {
+            entry: name
+            for entry, name in waiting.items()
+            if (one := incidents.get(name)) is not None and one.phase == "over" and one.message == entry
+        }
+        note = f"late:{self._outlet.portal}"
+        kept = self._store.meta(note)
+        gathered = msgspec.json.decode(kept, type=Roundup) if kept else None
+        if gathered is not None and not self._waits(gathered.id):
+            gathered = None
+        if not over or (gathered is None and len(over) < 2):
+            return
+        is_new = gathered is None
+        if gathered is None:
+            gathered = Roundup(id=entry_id("late", self._outlet.portal, min(over)), portal=self._outlet.portal, why="late")
+        names = (*gathered.incidents, *sorted(set(over.values())))
+        gathered = _replace(gathered, incidents=names, revision=gathered.revision + 1)
+        self.news.notes[note] = msgspec.json.encode(gathered).decode()
+        self.news.summed += over
+        self.news.entries = [entry for entry in self.news.entries if entry.update_of not in over]
+        self._sum_up(sorted(over.values()), gathered, is_new=is_new)
+
+    def _waits(self, entry: str) -> bool:
+        return any(each.state == "waiting" for each in self._store.entries(ids=[entry]))
+
+    def _sum_up(self, names: Sequence[str], gathered: Roundup, *, is_new: bool = True) -> None:
+        for name in names:
+            self._summed(name, gathered.id, gathered.why)
+        told = self._read(gathered.incidents)
+        self.news.entries += roundup_entries(self._outlet, gathered, told, is_new=is_new, now_us=self._clock_us)
+
+    def _summed(self, name: str, summary: str, kind: str) -> None:
+        incident = _replace(self._known(name), summary=summary, summed_as=kind, message=None)
+        self._decision.incidents[name] = incident
+        entry = LogEntry(incident=name, at_us=self._now_us, who=BOT, reason=Reason.SUMMED_UP, detail=kind)
+        self._decision.log.append(entry)
+
+    # -- storms --------------------------------------------------------------------------------------------------------
+
+    def storms(self, tellings: Sequence[Telling]) -> None:
+        """Tell singly what is no part of a storm, and of a storm what must stand out; sum up the rest."""
+        note = f"storms:{self._outlet.portal}"
+        kept = self._store.meta(note) or "[]"
+        before = {storm.rule: storm for storm in msgspec.json.decode(kept, type=list[Storm])}
+        new, changes = [], []
+        stirred: set[str] = set()
+        for telling in tellings:
+            if _is_new(telling) or self._goes_on_after_summary(telling):
+                new.append(telling)
+            elif telling.incident.summed_as == "storm" and telling.incident.message is None:
+                stirred.add(telling.incident.rule)
+            else:
+                changes.append(telling)
+        recent = self._recent({telling.incident.rule for telling in new})
+        sorted_ = sort(
+            new, before, recent, self._now_us, lambda rule, first: entry_id("storm", self._outlet.portal, rule, first)
+        )
+        for name, summary in sorted_.joined.items():
+            self._summed(name, summary, "storm")
+        turn = [Telling(self._known(name), Occasion.OPENING) for name in sorted_.turn]
+        self._singly([*sorted_.singly, *[each for each in turn if each.incident.message is None], *changes])
+        for storm in sorted_.over:
+            self._write(storm, before, over=True)
+        after = []
+        for rule, storm in sorted_.storms.items():
+            changed = storm.id in sorted_.changed or rule in stirred
+            after.append(self._write(storm, before, over=False) if changed else storm)
+        if after != list(before.values()):
+            self.news.notes[note] = msgspec.json.encode(after).decode()
+
+    def _goes_on_after_summary(self, telling: Telling) -> bool:
+        """An incident that only a summary of old things has told of, and that goes on now, is news."""
+        incident = telling.incident
+        told_as_old = incident.summed_as in ("old_news", "late") and incident.message is None
+        return told_as_old and incident.phase == "going_on" and telling.finding is not None and incident.stands_for_itself
+
+    def _recent(self, rules: Iterable[str]) -> dict[str, int]:
+        since_us = self._now_us - _MINUTE_US
+        return {rule: self._store.count_incidents(self._outlet.portal, rule, since_us) for rule in sorted(rules)}
+
+    def _write(self, storm: Storm, before: Mapping[str, Storm], *, over: bool) -> Storm:
+        stored = self._store.incidents_of_rule(storm.portal, storm.rule, storm.since_us)
+        here = [one for one in self._decision.incidents.values() if one.rule == storm.rule and one.at_us >= storm.since_us]
+        members = {one.id: one for one in (*stored, *here) if one.stands_for_itself}
+        is_new = storm.rule not in before
+        storm = _replace(storm, revision=storm.revision + 1)
+        storm, entries = storm_entries(
+            self._outlet, storm, list(members.values()), is_new=is_new, over=over, now_us=self._clock_us
+        )
+        self.news.entries += entries
+        return storm
+
+    # -- one incident, one message -------------------------------------------------------------------------------------
+
+    def _singly(self, tellings: Sequence[Telling]) -> None:
+        """New messages first: a change of one may point to another."""
+        for telling in sorted(tellings, key=lambda each: each.occasion not in NEW):
+            current = Telling(self._known(telling.incident.id), telling.occasion, telling.finding)
+            if self._goes_on_after_summary(current):
+                current = Telling(current.incident, Occasion.OPENING, current.finding)
+            incident, entries = single(
+                self._outlet, current, self._rules.get(current.incident.rule), self._material(current), self._clock_us
+            )
+            self._decision.incidents[incident.id] = incident
+            self.news.entries += entries
+
+    def _material(self, telling: Telling) -> Material:
+        incident = telling.incident
+        if self._outlet.by_webhook and telling.occasion not in (Occasion.OPENING, Occasion.RISE):
+            return Material()
+        if telling.occasion not in NEW and incident.message is None:
+            return Material()
+        found = telling.finding or self._latest(incident)
+        evidence = self._evidence(found) if found is not None else ()
+        standing = self._standing(incident)
+        if telling.occasion not in NEW or incident.posts:
+            return Material(evidence=evidence, standing=standing)
+        return Material(
+            evidence=evidence, before=self._before(incident, evidence), others=self._others(incident), standing=standing
+        )
+
+    def _latest(self, incident: Incident) -> Finding | None:
+        """The latest finding of an incident; of one that lost all, the one that opened it."""
+        names = list(incident.findings)[-5:] or [incident.id]
+        stored = [each.finding for each in self._store.findings_by_id(names).values()]
+        return max(stored, key=lambda found: (found.at_us, found.id), default=None)
+
+    def _evidence(self, found: Finding) -> tuple[Event, ...]:
+        wanted: set[EventRef] = set(found.events[-EVIDENCE:]) | {found.firing}
+        known = {ref: self._events[ref] for ref in wanted if ref in self._events}
+        if missing := wanted - known.keys():
+            known.update({event.ref: event for event in self._store.events_by_ref(found.portal, missing)})
+        return tuple(sorted(known.values(), key=lambda event: event.order))
+
+    def _before(self, incident: Incident, evidence: Sequence[Event]) -> tuple[Event, ...]:
+        account = evidence[-1].account if evidence else None
+        if account is None:
+            return ()
+        until_us = min(evidence[0].at_us, incident.first_us) - 1
+        return tuple(self._store.events_of_account(incident.portal, account, until_us=until_us, limit=BEFORE))
+
+    def _others(self, incident: Incident) -> tuple[Incident, ...]:
+        """Open incidents of the same account or address."""
+        about = incident.about
+        if about is None:
+            return ()
+        if self._open is None:
+            self._open = self._store.open_work(incident.portal, self._now_us - 7 * _DAY_US, 2_000)
+        here = {one.id: self._decision.incidents.get(one.id, one) for one in self._open} | self._decision.incidents
+        return tuple(
+            one
+            for one in here.values()
+            if one.id != incident.id
+            and one.stands_for_itself
+            and not one.withdrawn
+            and one.about is not None
+            and (one.phase == "going_on" or one.work == "new")
+            and (
+                (about.account is not None and one.about.account == about.account)
+                or (about.ip is not None and one.about.ip == about.ip)
+            )
+        )
+
+    def _standing(self, incident: Incident) -> Standing:
+        related = (incident.follows, incident.followed_by, incident.held_by, *incident.holds[:10])
+        read = {one.id: one for one in self._read([name for name in related if name is not None])}
+        follows, follower = read.get(incident.follows or ""), read.get(incident.followed_by or "")
+        return Standing(
+            earlier=follows.message if follows is not None else None,
+            follower=follower.message if follower is not None else None,
+            holder=read.get(incident.held_by or ""),
+            held=tuple(read[name] for name in incident.holds if name in read),
+        )
+
+    # -- incidents, as the decision has them, else as they are stored --------------------------------------------------
+
+    def _known(self, name: str) -> Incident:
+        return self._read([name])[0]
+
+    def _read(self, names: Iterable[str]) -> list[Incident]:
+        wanted = list(names)
+        here = self._decision.incidents
+        missing = [name for name in wanted if name not in here]
+        stored = {one.id: one for one in self._store.incidents_by_id(missing)} if missing else {}
+        return [one for name in wanted if (one := here.get(name) or stored.get(name)) is not None]
+
+
+def _is_new(telling: Telling) -> bool:
+    return telling.occasion in NEW
