@@ -6,7 +6,7 @@ ARG PYTHON=3.12
 
 FROM python:${PYTHON}-slim AS build
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY alertbot alertbot
 COPY rules rules
 RUN python -m venv /opt/alertbot && /opt/alertbot/bin/pip install --no-cache-dir '.[postgres]'
