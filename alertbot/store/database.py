@@ -35,7 +35,8 @@ Value = TypeVar("Value")
 class Database:
     """An open store: what its parts, one a noun, read and write through."""
 
-    def __init__(self, url: str, *, write: bool) -> None:
+    def __init__(self, url: str, *, write: bool, alone: bool = True) -> None:
+        """`alone`: nobody else may write as long as this one does, so it may change the schema too."""
         self._url = store_url(url)
         self._writes = write
         self._lock: LockFile | None = None
@@ -43,11 +44,11 @@ class Database:
         self._is_sqlite = self._url.drivername == "sqlite"
         with border(self._url):
             if self._is_sqlite:
-                self._lock = _prepared(Path(str(self._url.database)), write)
+                self._lock = _prepared(Path(str(self._url.database)), write and alone)
             self._reader = _sqlite_reader(self._url) if self._is_sqlite else _postgresql(self._url, write=False)
-            self._writer = _sqlite_writer(self._url) if self._is_sqlite else _postgresql(self._url, write=True)
+            self._writer = _sqlite_writer(self._url) if self._is_sqlite else _postgresql(self._url, write=True, alone=alone)
         try:
-            if write:
+            if write and alone:
                 with self._write() as connection:
                     schema.upgrade(connection, self.place)
             else:
@@ -206,7 +207,7 @@ def _read_only(path: Path, how: str) -> sqlite3.Connection:
     return connection
 
 
-def _postgresql(url: URL, *, write: bool) -> Engine:
+def _postgresql(url: URL, *, write: bool, alone: bool = True) -> Engine:
     engine = create_engine(
         url,
         pool_pre_ping=True,
@@ -220,10 +221,11 @@ def _postgresql(url: URL, *, write: bool) -> Engine:
         **({"pool_size": 1, "max_overflow": 0} if write else {"max_overflow": -1}),
     )
     if write:
+        if alone:
 
-        @event.listens_for(engine, "connect")
-        def lock(connection: Any, _: object) -> None:
-            take_advisory_lock(connection, shown(url))
+            @event.listens_for(engine, "connect")
+            def lock(connection: Any, _: object) -> None:
+                take_advisory_lock(connection, shown(url))
 
         return engine
     return engine.execution_options(postgresql_readonly=True)

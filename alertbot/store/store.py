@@ -15,13 +15,12 @@ from sqlalchemy import Select, delete, func, literal_column, select
 from alertbot.outbox import OutboxEntry
 from alertbot.store.events import Events, put_state
 from alertbot.store.findings import Findings
-from alertbot.store.incidents import Incidents
-from alertbot.store.outbox import Outbox
 from alertbot.store.records import Counts, EventCount, FindingCount, IncidentCount, PollCommit
+from alertbot.store.responses import Responses
 from alertbot.store.tables import events, findings, incidents, meta, outbox, rule_versions
 
 
-class Store(Events, Findings, Incidents, Outbox):
+class Store(Events, Findings, Responses):
     """The whole store. Every method is one transaction of its own."""
 
     @classmethod
@@ -32,6 +31,11 @@ class Store(Events, Findings, Incidents, Outbox):
         """
         return cls(url, write=write)
 
+    @classmethod
+    def visit(cls, url: str) -> Store:
+        """Open a store to write what people do, beside the `run` that holds it, or without one: see `Responses`."""
+        return cls(url, write=True, alone=False)
+
     def __enter__(self) -> Store:
         return self
 
@@ -39,9 +43,12 @@ class Store(Events, Findings, Incidents, Outbox):
         self.close()
 
     def commit_poll(self, poll: PollCommit) -> None:
-        """Store all of it in one transaction, or nothing: LostOwnership if the portal is another bot's now."""
+        """Store all of it in one transaction, or nothing: LostOwnership if the portal is another bot's now, StaleIncident if
+        somebody has changed an incident that it was decided by.
+        """
         with self._write() as connection:
             put_state(connection, poll.state)
+            self._check_unchanged(connection, poll.read)
             self._add_events(connection, poll.events)
             self._cover(connection, poll.state.name, poll.coverage)
             self._put_findings(connection, poll.findings)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 from sqlalchemy.engine import Dialect
 
@@ -32,17 +33,17 @@ def _broken(match: re.Match[str]) -> str:
     return f"\x01{ord(match[0]):04x}"
 
 
-def searchable(text: str | None) -> str | None:
+def searchable(value: str | None) -> str | None:
     """Hostile text as a column to search by: what PostgreSQL refuses (NUL, lone surrogates) becomes its code point, and what
     no index takes is cut to its beginning and a digest. Different texts stay different. Never shown: bodies hold the truth.
     """
-    if text is None:
+    if value is None:
         return None
-    text = _UNSTORABLE.sub(_broken, text)
-    if len(text) > _LONGEST:
-        digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-        text = f"{text[:100]}\x01{digest}"
-    return text
+    value = _UNSTORABLE.sub(_broken, value)
+    if len(value) > _LONGEST:
+        digest = hashlib.blake2b(value.encode(), digest_size=16).hexdigest()
+        value = f"{value[:100]}\x01{digest}"
+    return value
 
 
 class Searched(TypeDecorator[str]):
@@ -156,8 +157,13 @@ incidents = Table(
     _required("count", BigInteger),
     _required("over_at_us", BigInteger),
     _required("body", LargeBinary),
+    _required("revision", Integer, server_default=text("0")),
+    Column("escalate_at_us", BigInteger),
+    _required("restate", Integer, server_default=text("0")),  # 1: its message does not show yet what people did
     Index("incidents_of_key", "portal", "rule", "key"),
     Index("incidents_by_deadline", "phase", "over_at_us"),
+    Index("incidents_to_escalate", "escalate_at_us"),
+    Index("incidents_to_restate", "restate"),
 )
 
 incident_log = Table(
@@ -171,6 +177,26 @@ incident_log = Table(
     _required("body", LargeBinary),
     Index("incident_log_of_incident", "incident", "seq"),
     sqlite_autoincrement=True,
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _required("until_us", BigInteger),
+    _required("over", Boolean),
+    _required("body", LargeBinary),
+    Index("silences_by_end", "over", "until_us"),
+)
+
+wishes = Table(
+    "wishes",
+    metadata,
+    Column("incident", Text, primary_key=True),
+    _required("rule", Text),
+    _required("at_us", BigInteger),
+    _required("body", LargeBinary),
+    Index("wishes_of_rule", "rule", "at_us"),
 )
 
 outbox = Table(
