@@ -107,6 +107,7 @@ class Sandbox:
             "DOCSPACE_URL": self.portal.url,
             "DOCSPACE_API_KEY": self.portal.key.token,
             "SLACK_BOT_TOKEN": self.slack.token,
+            "SLACK_APP_TOKEN": self.slack.app_token,
             "SLACK_CHANNEL": self.slack.channel,
             "SLACK_API_URL": self.slack.api_url,
         }

@@ -212,7 +212,7 @@ class SandboxSlack:
         await self.faults.close()
 
     async def _page(self, request: web.Request) -> web.Response:
-        page = slack_page.page(self.space, request.query.get("channel", self.channel))
+        page = slack_page.page(self.space, request.query.get("channel", self.channel), self.hands.forms.values())
         return web.Response(text=page, content_type="text/html", headers=_NO_STORE | slack_page.POLICY)
 
     async def _page_part(self, request: web.Request) -> web.Response:
@@ -220,7 +220,8 @@ class SandboxSlack:
         if request.query.get("version") == str(version):
             return web.json_response({"version": version}, headers=_NO_STORE)
         part = slack_page.channel_part(self.space, request.query.get("channel", self.channel))
-        return web.json_response({"version": version, "html": part}, headers=_NO_STORE)
+        forms = slack_page.forms_part(self.hands.forms.values())
+        return web.json_response({"version": version, "html": part, "forms": forms}, headers=_NO_STORE)
 
     async def _standing(self, _request: web.Request) -> web.Response:
         return _json(

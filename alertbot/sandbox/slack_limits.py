@@ -46,6 +46,19 @@ def refusal(wanted: Mapping[str, Any], *, update: bool = False) -> str | None:
     return _wrong_metadata(wanted.get("metadata"))
 
 
+def view_refusal(view: Any) -> str | None:
+    """Slack's code for a form that it would not open."""
+    if not isinstance(view, dict) or view.get("type") != "modal":
+        return "invalid_arguments"
+    blocks = view.get("blocks")
+    if not isinstance(blocks, list) or not _sized(blocks, 100) or any(not isinstance(block, dict) for block in blocks):
+        return "invalid_arguments"
+    names = [_wrong_text(view.get(name), 24, ("plain_text",)) for name in ("title", "submit", "close")]
+    metadata = view.get("private_metadata", "")
+    wrong = any(names) or any(_wrong_input(block) if block.get("type") == "input" else _wrong_block(block) for block in blocks)
+    return "invalid_arguments" if wrong or _too_long(metadata, 3_000) or _doubled([blocks], "block_id") else None
+
+
 def text_objects(part: Any) -> Iterator[Mapping[str, Any]]:
     """Every text object in blocks, however deep."""
     if isinstance(part, Mapping):
@@ -93,11 +106,44 @@ def _wrong_actions(block: Mapping[str, Any]) -> bool:
     return not _sized(elements, 25) or any(_wrong_element(each) for each in elements or ()) or _doubled(elements, "action_id")
 
 
+def _wrong_input(block: Mapping[str, Any]) -> bool:
+    element = block.get("element")
+    if not isinstance(element, dict) or _wrong_text(block.get("label"), 2_000, ("plain_text",)):
+        return True
+    match element.get("type"):
+        case "radio_buttons":
+            return _wrong_options(element, 10)
+        case "plain_text_input":
+            return not 1 <= element.get("max_length", 3_000) <= 3_000
+        case "datepicker":
+            return False
+        case _:
+            return True
+
+
+def _wrong_options(element: Mapping[str, Any], most: int) -> bool:
+    options = element.get("options")
+    if not _sized(options, most):
+        return True
+    assert isinstance(options, list), "it is sized"
+    wrong = [_wrong_text(one.get("text"), 75, ("plain_text",)) or _too_long(one.get("value"), 150) for one in options]
+    return any(wrong) or ("initial_option" in element and element["initial_option"] not in options)
+
+
+def _wrong_confirm(confirm: Any) -> bool:
+    limits = {"title": 100, "text": 300, "confirm": 30, "deny": 30}
+    return not isinstance(confirm, dict) or any(_wrong_text(confirm.get(name), most) for name, most in limits.items())
+
+
 def _wrong_element(element: Any) -> bool:
     if not isinstance(element, dict) or element.get("type") not in ("button", "static_select", "overflow"):
         return True
     if _too_long(element.get("action_id", ""), 255) or _too_long(element.get("value", ""), 2_000):
         return True
+    if "confirm" in element and _wrong_confirm(element["confirm"]):
+        return True
+    if element["type"] == "static_select":
+        return _wrong_options(element, 100) or _wrong_text(element.get("placeholder"), 150, ("plain_text",))
     return element["type"] == "button" and _wrong_text(element.get("text"), 75, ("plain_text",))
 
 

@@ -16,7 +16,8 @@ from importlib.resources import files
 from typing import Any
 
 from alertbot.sandbox import mrkdwn
-from alertbot.sandbox.slack_workspace import Posted, Workspace
+from alertbot.sandbox.slack_hands import Form
+from alertbot.sandbox.slack_workspace import BOT_USER, Posted, Workspace
 
 _TEMPLATE = files("alertbot.sandbox").joinpath("slack_page.html").read_text("utf-8")
 _SCRIPT = re.search(r"<script>(.*?)</script>", _TEMPLATE, re.S)
@@ -33,38 +34,66 @@ POLICY = {
 }
 
 
-def page(space: Workspace, wanted: str) -> str:
-    """The whole page of a channel."""
+def page(space: Workspace, wanted: str, forms: Iterable[Form] = ()) -> str:
+    """The whole page of a channel, and the forms that are open."""
     channel = space.channel(wanted)
     name = channel.name if channel else wanted
     tabs = "".join(
         f'<a href="?channel={escape(each.name)}"{_current(each.name == name)}># {escape(each.name)}</a>'
         for each in space.channels.values()
     )
-    filled = {"name": escape(name), "tabs": tabs, "messages": channel_part(space, wanted), "version": str(space.version)}
+    people = "".join(
+        f'<option value="{escape(each["id"])}">{escape(str(each["name"]))}</option>'
+        for each in space.people
+        if each["id"] != BOT_USER
+    )
+    filled = {
+        "name": escape(name),
+        "tabs": tabs,
+        "people": people,
+        "messages": channel_part(space, wanted),
+        "forms": forms_part(forms),
+        "version": str(space.version),
+    }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: filled[match[1]], _TEMPLATE)
 
 
+def forms_part(forms: Iterable[Form]) -> str:
+    """The forms that are open."""
+    return "".join(map(_form, forms))
+
+
 def channel_part(space: Workspace, wanted: str) -> str:
-    """The messages of a channel, each with its thread."""
+    """The messages of a channel, each with its thread, and what one person alone sees."""
     messages = space.of(wanted)
     if not messages:
         return '<p class="nothing">Nothing has been posted here yet.</p>'
-    return "".join(_message(each, space.replies(each.ts)) for each in messages)
+    names = {each["id"]: str(each["name"]) for each in space.people}
+    channel = space.channel(wanted)
+    whispers = [each for each in space.ephemeral if channel is not None and each.channel == channel.id]
+    told = sorted([*messages, *whispers], key=lambda each: each.ts)
+    return "".join(_message(each, space.replies(each.ts), names) for each in told)
 
 
-def _message(message: Posted, replies: Sequence[Posted]) -> str:
+def _message(message: Posted, replies: Sequence[Posted], names: Mapping[str, str]) -> str:
     thread = ""
     if replies:
         count = f"{len(replies)} {'reply' if len(replies) == 1 else 'replies'}"
-        thread = f'<div class="thread"><div class="count">{count}</div>{"".join(_message(each, ()) for each in replies)}</div>'
+        told = "".join(_message(each, (), names) for each in replies)
+        thread = f'<div class="thread"><div class="count">{count}</div>{told}</div>'
     edited = '<span class="edited">(edited)</span>' if message.edits else ""
+    seen = (
+        f'<div class="seen">Only {escape(names.get(message.seen_by, message.seen_by))} sees this</div>'
+        if message.seen_by
+        else ""
+    )
     posted = float(message.ts)
     clock = datetime.fromtimestamp(posted, UTC)
     return (
-        f'<article id="m{escape(message.ts)}"><div class="face" aria-hidden="true">🔔</div><div class="body">'
+        f'<article id="m{escape(message.ts)}" data-channel="{escape(message.channel)}" data-ts="{escape(message.ts)}">'
+        f'<div class="face" aria-hidden="true">🔔</div><div class="body">'
         f'<div class="by"><b>alertbot</b> <span class="app">APP</span> '
-        f'<time data-seconds="{posted:.0f}" data-format="{{time}}">{clock:%H:%M} UTC</time></div>'
+        f'<time data-seconds="{posted:.0f}" data-format="{{time}}">{clock:%H:%M} UTC</time></div>{seen}'
         f"{_content(message)}{_files(message)}{edited}{thread}</div></article>"
     )
 
@@ -114,11 +143,55 @@ def _block(block: Mapping[str, Any]) -> str:
 
 
 def _element(element: Mapping[str, Any] | None) -> str:
-    if not element or not isinstance(element.get("text"), Mapping):
+    if not element:
+        return ""
+    action = escape(str(element.get("action_id", "")))
+    if element.get("type") == "static_select":
+        options = "".join(_option(each, "option") for each in element["options"])
+        return f'<select data-action="{action}"><option value="">{_text(element["placeholder"])}</option>{options}</select>'
+    if not isinstance(element.get("text"), Mapping):
         return ""
     style = element.get("style")
     kind = f' class="{style}"' if style in ("primary", "danger") else ""
-    return f"<button disabled{kind}>{_text(element['text'])}</button>"
+    asked = element.get("confirm")
+    confirm = f' data-confirm="{escape(_words(asked["title"]))}&#10;{escape(_words(asked["text"]))}"' if asked else ""
+    return f'<button data-action="{action}"{kind}{confirm}>{_text(element["text"])}</button>'
+
+
+def _form(form: Form) -> str:
+    view = form.view
+    fields = "".join(_field(block, form.errors) if block["type"] == "input" else _block(block) for block in view["blocks"])
+    return (
+        f'<form data-form="{escape(form.id)}"><h3>{_text(view["title"])}</h3>{fields}<div class="actions">'
+        f'<button class="primary">{_text(view["submit"])}</button><button type="button" data-give-up="1">'
+        f"{_text(view['close'])}</button></div></form>"
+    )
+
+
+def _field(block: Mapping[str, Any], errors: Mapping[str, str]) -> str:
+    element, name = block["element"], escape(block["block_id"])
+    wrong = f'<div class="wrong">{escape(errors[block["block_id"]])}</div>' if block["block_id"] in errors else ""
+    match element["type"]:
+        case "radio_buttons":
+            chosen = (element.get("initial_option") or {}).get("value")
+            inner = "".join(
+                f'<label><input type="radio" name="{name}" value="{escape(each["value"])}"'
+                f"{' checked' if each['value'] == chosen else ''}>{_text(each['text'])}</label>"
+                for each in element["options"]
+            )
+        case "datepicker":
+            inner = f'<input type="date" name="{name}">'
+        case _:
+            inner = f'<input name="{name}" maxlength="{int(element.get("max_length", 3000))}">'
+    return f"<fieldset><legend>{_text(block['label'])}</legend>{inner}{wrong}</fieldset>"
+
+
+def _option(option: Mapping[str, Any], tag: str) -> str:
+    return f'<{tag} value="{escape(option["value"])}">{_text(option["text"])}</{tag}>'
+
+
+def _words(part: Mapping[str, Any]) -> str:
+    return mrkdwn.plain(str(part.get("text", ""))).text
 
 
 def _text(part: Mapping[str, Any]) -> str:
