@@ -156,7 +156,7 @@ def fingerprint(condition: Condition) -> str:
 def fields_of(condition: Condition) -> frozenset[str] | None:
     """The fields that decide the condition; None where it is all of them (keyword search)."""
     fields: set[str] = set()
-    for leaf in _leaves(condition):
+    for leaf in leaves(condition):
         if leaf.field is None:
             return None
         fields.add(leaf.field)
@@ -187,9 +187,21 @@ def equalities(condition: Condition) -> dict[str, frozenset[str]]:
             return {}
 
 
+def leaves(condition: Condition) -> Iterator[Leaf]:
+    """What the condition asks, without what joins it."""
+    match condition:
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from leaves(part)
+        case Not(part):
+            yield from leaves(part)
+        case leaf:
+            yield leaf
+
+
 def ends(condition: Condition) -> bool:
     """Whether a part of the condition counts only up to a day."""
-    return any(isinstance(leaf, Until) for leaf in _leaves(condition))
+    return any(isinstance(leaf, Until) for leaf in leaves(condition))
 
 
 def in_zone(condition: Condition, zone: tzinfo) -> Condition:
@@ -225,17 +237,6 @@ def _merged(parts: Iterable[Condition]) -> Iterator[Condition]:
             yield part
     yield from (Is(field, texts, cased) for (field, cased), texts in values.items())
     yield from (InNetworks(field, texts) for field, texts in networks.items())
-
-
-def _leaves(condition: Condition) -> Iterator[Leaf]:
-    match condition:
-        case And(parts) | Or(parts):
-            for part in parts:
-                yield from _leaves(part)
-        case Not(part):
-            yield from _leaves(part)
-        case leaf:
-            yield leaf
 
 
 def _plain(condition: Condition) -> list[Any]:

@@ -172,14 +172,24 @@ def _test(condition: Condition) -> Test:
         case Until(day, zone):
             last_us = end_of_day_us(day, zone or UTC)
             return lambda event: event.at_us <= last_us
-        case Is(field, values, cased):
-            return _on_text(field, values.__contains__ if cased else _one_of(values))
-        case InNetworks(field, networks):
-            return _in_networks(field, networks)
-        case Like(field, pattern, cased):
-            return _on_text(field, _like(pattern, cased=cased))
-        case Expression(field, pattern):
-            return _on_text(field, compile_expression(pattern))
+        case InNetworks("ip"):
+            test = _on_text("ip", text_test(condition))
+            return lambda event: not event.ip_partial and test(event)
+        case Is() | InNetworks() | Like() | Expression():
+            return _on_text(condition.field, text_test(condition))
+
+
+def text_test(leaf: Is | InNetworks | Like | Expression) -> TextTest:
+    """The test of a text that is the whole of these conditions."""
+    match leaf:
+        case Is(_, values, cased):
+            return values.__contains__ if cased else _one_of(values)
+        case InNetworks(_, networks):
+            return _in_networks(networks)
+        case Like(_, pattern, cased):
+            return _like(pattern, cased=cased)
+        case Expression(_, pattern):
+            return compile_expression(pattern)
 
 
 def _on_text(field: str | None, test: TextTest) -> Test:
@@ -296,8 +306,8 @@ Addresses = dict[tuple[int, int], set[int]]
 """The first bits of each network, by the address's version and the number of bits after them."""
 
 
-def _in_networks(field: str, networks: Iterable[str]) -> Test:
-    """Whether the text is an address in one of the networks; what the portal cut to its first group is none."""
+def _in_networks(networks: Iterable[str]) -> TextTest:
+    """Whether a text is an address in one of the networks."""
     known: Addresses = {}
     for network in map(ip_network, networks):
         after = network.max_prefixlen - network.prefixlen
@@ -312,10 +322,7 @@ def _in_networks(field: str, networks: Iterable[str]) -> Test:
         version, number = address
         return any(of == version and number >> after in known[of, after] for of, after in sizes)
 
-    test = _on_text(field, inside)
-    if field != "ip":
-        return test
-    return lambda event: not event.ip_partial and test(event)
+    return inside
 
 
 def _address(text: str) -> tuple[int, int] | None:

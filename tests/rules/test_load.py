@@ -302,7 +302,7 @@ def test_each_further_pattern_comes_out_as_the_engine_takes_it(tmp_path, key, ex
 
 def test_what_is_told_comes_out_as_written(tmp_path, monkeypatch):
     monkeypatch.setattr("alertbot.rules.document.LATER", frozenset())
-    loaded = rule(
+    loaded = book(
         tmp_path,
         """
         title: x
@@ -310,16 +310,17 @@ def test_what_is_told_comes_out_as_written(tmp_path, monkeypatch):
         except: [{match: {ip: 192.0.2.1}, why: the office, until: 2026-02-01}]
         raise: [{match: {role: owner}, to: critical}]
         group: ip
-        inhibits: other
+        inhibits: b
         route: night
         """,
-    )
+        "title: y\ndetection: {a: {outcome: failure}}\n",
+    ).rules[0]
     (exemption,), (raised,) = loaded.exemptions, loaded.raises
     assert exemption.match.test(event(ip="192.0.2.1"))
     assert (exemption.why, exemption.until) == ("the office", date(2026, 2, 1))
     assert raised.match.test(event(role="owner"))
     assert raised.to == "critical"
-    assert (loaded.group, loaded.inhibits, loaded.route) == (("ip",), ("other",), "night")
+    assert (loaded.group, loaded.inhibits, loaded.route) == (("ip",), ("b",), "night")
 
 
 def test_the_selection_of_an_exception_has_its_mistakes_at_their_place(tmp_path):
