@@ -30,7 +30,8 @@ def check(paths: Paths = None, report: FormatOption = Format.TABLE, config: Conf
     """Check rules and configuration; name each mistake's place.
 
     With PATH only these rules are checked, and no configuration is needed. Each mistake is a line
-    path:line:col: message, and the exit code is 1; warnings alone are no mistake.
+    path:line:col: message, and the exit code is 1; warnings alone are no mistake. Warned of are rules that can
+    never fire, quiet that an attacker can choose, and exceptions that end within a week.
 
     \b
     Examples:
@@ -38,7 +39,10 @@ def check(paths: Paths = None, report: FormatOption = Format.TABLE, config: Conf
       alertbot check rules/
       alertbot check --config /etc/alertbot/alertbot.yaml
     """
+    from datetime import UTC, datetime
+
     from alertbot.errors import Mistakes
+    from alertbot.rules.expiry import expiring
     from alertbot.rules.load import load_rules
 
     said: list[Mistake] = []
@@ -47,7 +51,7 @@ def check(paths: Paths = None, report: FormatOption = Format.TABLE, config: Conf
         chosen, said = _chosen(paths, config)
         book = load_rules(chosen)
         rules = book.rules
-        said += book.warnings
+        said += sorted([*book.warnings, *expiring(book.expiries, datetime.now(UTC).date())])
     except Mistakes as exc:
         said += exc.mistakes
     _tell(said, rules, report)

@@ -164,8 +164,16 @@ def test_rules_that_hold_anything_hostile_are_checked_without_a_traceback(here, 
 def test_check_imports_nothing_that_only_a_running_bot_needs(here):
     program = (
         "import sys; from alertbot.cli import execute; execute(['check', 'rules']); "
-        "print(sorted({'httpx', 'sqlalchemy', 'aiohttp', 'slack_sdk', 'rich', 'holidays'} & set(sys.modules)))"
+        "print(sorted({'httpx', 'sqlalchemy', 'aiohttp', 'slack_sdk', 'rich', 'holidays', 'asyncio'} & set(sys.modules)))"
     )
     write(here, "rules/a.yml", GOOD)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["1 rule, 1 test: fine", "[]"]
+
+
+def test_check_warns_of_exceptions_that_have_ended(here, capsys):
+    write(here, "rules/a.yml", GOOD + "except: [{match: {account: anna}, why: trip, until: 2020-02-01}]\n")
+    assert execute(["check", "rules"]) == 0
+    warning, summary = capsys.readouterr().out.splitlines()
+    assert warning.startswith("rules/a.yml:8:53: warning: the exception (trip) has not applied since the end of 2020-02-01")
+    assert summary == "1 rule, 1 test: fine (1 warning)"
