@@ -8,6 +8,9 @@ The mark trails the newest event by `SETTLE_AFTER` or `TAIL_EVENTS` events, whic
 portal's lateness. An event before the mark cannot be put in order here: `propose` hands it back as `deep`, and the caller
 builds a second engine from the stored events (`rebuild`).
 
+Silences fire by a clock (`advance_to`): it advances `ahead` alone, and again whenever that is made anew; `settled` fires the
+same silences when the events after them are folded.
+
 Nothing counts before `accept`: a caller whose commit failed calls `drop`, and all is as before.
 """
 
@@ -19,13 +22,15 @@ from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from operator import attrgetter
 
+from alertbot.engine.absence import Gaps
+from alertbot.engine.adoption import Adoption
 from alertbot.engine.fold import Fold
 from alertbot.engine.plan import Plan
 from alertbot.engine.table import MOST_KEYS
 from alertbot.event import Event
 from alertbot.finding import Finding
 from alertbot.moments import span_us
-from alertbot.rules.model import Burst, Distinct, Rule, Spike, Temporal
+from alertbot.rules.model import Absence, Burst, Distinct, Rule, Spike, Temporal
 
 SETTLE_AFTER = timedelta(hours=2)
 TAIL_EVENTS = 20_000
@@ -44,7 +49,7 @@ class Difference:
 
 
 class Engine:
-    """Folds one portal's events through rules. `zone` is the portal's; rules may name their own."""
+    """Folds one portal's events through rules. `zone` is the portal's; rules may name their own. `gaps`: what was not read."""
 
     def __init__(
         self,
@@ -55,10 +60,11 @@ class Engine:
         *,
         tail_events: int = TAIL_EVENTS,
         most_keys: int = MOST_KEYS,
+        gaps: Gaps = (),
     ) -> None:
         self.portal = portal
         self.rules = tuple(rules)
-        self._plan = Plan(rules, zone)
+        self._plan = Plan(rules, zone, gaps)
         self._settle_us = span_us(SETTLE_AFTER)
         self._tail_events = tail_events
         self._lateness_us = span_us(lateness)
@@ -68,6 +74,8 @@ class Engine:
         self._ahead: Fold | None = None
         self._ahead_events = 0
         self._confirmed: dict[str, Finding] = {}
+        self._adopted = Adoption()
+        self._now_us = self._accepted_now_us = _FIRST[0]
         self._proposed: list[Event] = []
         self._changed: dict[str, Finding] = {}
         self._gone: list[str] = []
@@ -88,7 +96,8 @@ class Engine:
     def fold_all(self, events: Iterable[Event]) -> list[Finding]:
         """One plain pass over events in any order: all findings, in order of their firing.
 
-        For inline tests and backtests, whose clock ends at the last event; the engine must be new, and is used up.
+        For inline tests and backtests, whose clock ends at the last event, or later if `advance_to` said so; the engine must be
+        new, and is used up.
         """
         step = self._settled.step
         last_us = None
@@ -96,8 +105,24 @@ class Engine:
             step(event)
             last_us = event.at_us
         if last_us is not None:
-            self._settled.advance(last_us)
+            self._settled.advance(max(last_us, self._now_us))
         return sorted(self._settled.record.touched.values(), key=_by_firing)
+
+    def advance_to(self, now_us: int) -> None:
+        """All events up to this moment are there or come with the next proposal, which fires the silences that are due by then.
+
+        Live it is the portal's `Date` at its last complete answer, less the lateness that is allowed for.
+        """
+        self._now_us = max(self._now_us, now_us)
+
+    def know_gaps(self, gaps: Gaps) -> None:
+        """Take it that these times were not read, and no others: for the next proposal, which brings the events after them.
+
+        What was settled before is not judged anew: of a gap that begins before the mark, a rebuild takes account.
+        """
+        self._plan.gaps = gaps
+        self._settled.know_gaps(gaps)
+        self._ahead = None
 
     def load(self, events: Iterable[Event]) -> None:
         """Take up stored events, in order and after all that were loaded before: how a start and a rebuild begin."""
@@ -107,9 +132,21 @@ class Engine:
     def resume(self, new: Iterable[Event], stored: Iterable[Finding]) -> Difference:
         """Take up the work after `load`: the events that came meanwhile, and the findings that the store holds of these rules.
 
-        The difference names what a pass in order finds otherwise than the store says; `accept` or `drop` follows.
+        The difference names what a pass in order finds otherwise than the store says; `accept` or `drop` follows. Findings of
+        which the evidence is no longer kept are final: they are not gone, and those still open go on.
         """
-        self._confirmed = {found.id: found for found in stored}
+        new = list(new)
+        known = list(stored)
+        first = self._settled.record.first_event_us
+        first_us = min((e.at_us for e in (*self._tail[:1], *new)), default=None) if first is None else first
+        final = [found for found in known if first_us is None or found.first_us < first_us]
+        self._confirmed = {found.id: found for found in known}
+        for found in final:
+            del self._confirmed[found.id]
+        self._adopt(final)
+        silences = {rule.name for rule in self.rules if isinstance(rule.pattern, Absence)}
+        # A clock has been where a silence fired.
+        self._now_us = self._accepted_now_us = max([self._now_us, *(f.at_us for f in known if f.rule in silences)])
         return self.propose(new)
 
     def propose(self, events: Iterable[Event]) -> Difference:
@@ -117,7 +154,7 @@ class Engine:
         new = sorted(events, key=_ORDER)
         deep = tuple(event for event in new if event.order <= self._mark)
         self._proposed = [event for event in new if event.order > self._mark]
-        if self._ahead is not None and self._at_the_end(self._proposed):
+        if self._ahead is not None and self._at_the_end(self._ahead, self._proposed):
             self._grow(self._ahead, self._proposed)
         else:
             self._fold_anew()
@@ -128,6 +165,7 @@ class Engine:
         for gone in self._gone:
             self._confirmed.pop(gone, None)
         self._confirmed.update(self._changed)
+        self._accepted_now_us = self._now_us
         self._clear()
         self._move_mark()
         self._forget_final()
@@ -138,22 +176,39 @@ class Engine:
         """What was proposed could not be committed: forget it."""
         dropped = {event.order for event in self._proposed}
         self._tail = [event for event in self._tail if event.order not in dropped]
+        self._now_us = self._accepted_now_us
         self._clear()
         self._ahead = None
 
     def _clear(self) -> None:
         self._proposed, self._changed, self._gone = [], {}, []
 
-    def _at_the_end(self, new: Sequence[Event]) -> bool:
-        return not new or not self._tail or new[0].order > self._tail[-1].order
+    def _adopt(self, final: Sequence[Finding]) -> None:
+        """Let findings whose beginning is lost, but that were open when the fold sees them first, go on as they are stored."""
+        open_at_last = sorted((f for f in final if self._extends_us.get(f.rule)), key=lambda found: found.last_us)
+        if not open_at_last:
+            return
+        fold, folded = self._settled.fork(), 0
+        for stored in open_at_last:
+            while folded < len(self._tail) and self._tail[folded].at_us <= stored.last_us:
+                fold.step(self._tail[folded])
+                folded += 1
+            if self._adopted.take(stored, {**self._settled.record.touched, **fold.record.touched}.values()):
+                self._confirmed[stored.id] = stored
+
+    def _at_the_end(self, ahead: Fold, new: Sequence[Event]) -> bool:
+        if not new:
+            return True
+        return (not self._tail or new[0].order > self._tail[-1].order) and new[0].at_us > ahead.silent_us
 
     def _grow(self, ahead: Fold, new: Sequence[Event]) -> None:
         ahead.record.touched.clear()
         for event in new:
             ahead.step(event)
+        ahead.advance(self._now_us)
         self._tail.extend(new)
         self._ahead_events += len(new)
-        self._changed = dict(ahead.record.touched)
+        self._changed = self._adopted.told(ahead.record.touched.values())
 
     def _fold_anew(self) -> None:
         for event in self._proposed:
@@ -161,10 +216,11 @@ class Engine:
         self._ahead = self._settled.fork()
         for event in self._tail:
             self._ahead.step(event)
+        self._ahead.advance(self._now_us)
         self._ahead_events = len(self._tail)
-        found = {**self._settled.record.touched, **self._ahead.record.touched}
+        found = self._adopted.told({**self._settled.record.touched, **self._ahead.record.touched}.values())
         self._changed = {name: finding for name, finding in found.items() if self._confirmed.get(name) != finding}
-        self._gone = [name for name in self._confirmed if name not in found]
+        self._gone = [name for name in self._confirmed if name not in found and name not in self._adopted]
 
     def _move_mark(self) -> None:
         tail = self._tail

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alertbot.engine.absence import AbsenceState
+from alertbot.engine.absence import AbsenceState, Gaps
 from alertbot.engine.plan import MOST_KINDS, Group, Plan, kind_of
 from alertbot.engine.state import Record, State
 from alertbot.engine.table import MOST_KEYS
@@ -69,6 +69,16 @@ class Fold:
         ]
         self._by_kind[kind] = bound
         return bound
+
+    @property
+    def silent_us(self) -> int:
+        """The moment of the latest silence that fired: it was one only if nothing comes that happened by then."""
+        return max((absence.fired_us for absence in self._absences), default=-(1 << 62))
+
+    def know_gaps(self, gaps: Gaps) -> None:
+        """Take it that these times were not read, and no others."""
+        for absence in self._absences:
+            absence.know_gaps(gaps)
 
     def advance(self, now_us: int) -> None:
         """The clock has come to a moment, and every event up to it was folded: silences that are due by then fire."""

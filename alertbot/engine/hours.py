@@ -20,13 +20,22 @@ _MINUTE_US = 60_000_000
 _MOST_MINUTES = 50_000
 
 
+def wall_clock(at_us: int, zone: tzinfo) -> datetime:
+    """What the clock on the wall shows in a zone; in UTC where that would be before the year 1 or after 9999."""
+    try:
+        return from_us(at_us, zone)
+    except OverflowError:
+        return from_us(at_us)
+
+
 def covers(calendar: Calendar, wall: datetime) -> bool:
     """Whether a wall-clock time lies in a calendar's hours."""
     minute = wall.hour * 60 + wall.minute
     today = wall.date()
+    yesterday = today - _DAY if today > date.min else today
     return any(
-        (_starts(calendar, window, today) and window.start_minute <= minute < _end(window))
-        or (minute + 1440 < _end(window) and _starts(calendar, window, today - _DAY))
+        (starts(calendar, window, today) and window.start_minute <= minute < end_minute(window))
+        or (minute + 1440 < end_minute(window) and starts(calendar, window, yesterday))
         for window in calendar.hours
     )
 
@@ -47,11 +56,13 @@ def _holidays(code: str, year: int) -> frozenset[date]:
     return frozenset(holidays.country_holidays(country, subdiv=region or None, years=year))
 
 
-def _starts(calendar: Calendar, window: Window, day: date) -> bool:
+def starts(calendar: Calendar, window: Window, day: date) -> bool:
+    """Whether a window starts on a day."""
     return day.weekday() in window.days and not day_off(calendar, day)
 
 
-def _end(window: Window) -> int:
+def end_minute(window: Window) -> int:
+    """The minute before which a window ends, counted from the midnight before it starts."""
     over_midnight = window.end_minute <= window.start_minute
     return window.end_minute + 1440 if over_midnight else window.end_minute
 
@@ -83,7 +94,7 @@ class HoursState(State):
         return fork
 
     def _look(self, at_us: int) -> bool:
-        wall = from_us(at_us, self.zone)
+        wall = wall_clock(at_us, self.zone)
         inside = covers(self.calendar, wall)
         offset = wall.utcoffset()
         if offset is not None and not offset.seconds % 60:  # long ago zones were off by seconds: no minute of UTC is one there

@@ -1,7 +1,7 @@
 """`hours` with `learn`: a match at an hour of the day that is unusual for its key.
 
-An hour is usual if on `USUAL_DAYS` of the last `learn` days, today among them, the key matched in it or in one beside it.
-Until the key has matched on `LEARNED_DAYS` of these days it is silent. Hours and days go by the wall clock of the zone.
+An hour is usual if on `USUAL_DAYS` of the last `learn` days, today among them, the key matched in it or in one beside it
+before. Until the key has matched on `LEARNED_DAYS` of these days it is silent. Hours and days go by the wall clock of the zone.
 
 A cell is an array of days and masks of 24 bits, one pair a day with a match: at most 16 bytes for each of the last days.
 """
@@ -11,11 +11,12 @@ from __future__ import annotations
 from array import array
 from datetime import timedelta, tzinfo
 
+from alertbot.engine.hours import wall_clock
 from alertbot.engine.keys import CellKey
 from alertbot.engine.state import Record, State
 from alertbot.engine.table import Table
 from alertbot.event import Event
-from alertbot.moments import from_us, span_us
+from alertbot.moments import span_us
 from alertbot.rules.model import LearnedHours, Rule
 
 USUAL_DAYS = 3
@@ -70,28 +71,38 @@ class LearnedHoursState(State):
     def usual(self, key: CellKey) -> list[int]:
         """The hours that are usual for a key as of its last match; for reports."""
         cell = self.table.peek(key) or _new()
-        masks = cell[1::2]
+        masks = [cell[i + 1] for i in range(0, len(cell), 2) if cell[i] > cell[-2] - self.days]
         return [hour for hour in range(24) if sum(bool(mask & around(hour)) for mask in masks) >= USUAL_DAYS]
 
     def _is_unusual(self, at_us: int, key: CellKey) -> bool:
-        if self.table.turn_us is None or at_us >= self.table.turn_us:
-            self.table.turn(at_us)
-        wall = from_us(at_us, self.zone)
+        table = self.table
+        if table.turn_us is None or at_us >= table.turn_us:
+            table.turn(at_us)
+        wall = wall_clock(at_us, self.zone)
         today = wall.toordinal()
-        cell = self.table.cells[key]
-        while cell and cell[0] <= today - self.days:
+        cell = table.cells[key]
+        # A day longer than it counts: where summer time ends at midnight, the wall clock goes back to the day before.
+        while cell and cell[0] < today - self.days:
             del cell[:2]
-        masks = cell[1::2]
         near = around(wall.hour)
-        unusual = len(masks) >= LEARNED_DAYS and sum(bool(mask & near) for mask in masks) < USUAL_DAYS
+        days = usual = 0
+        for i in range(len(cell) - 2, -1, -2):
+            if cell[i] <= today - self.days:
+                break
+            days += 1
+            if cell[i + 1] & near:
+                usual += 1
+                if usual == USUAL_DAYS:
+                    break
         self._remember(cell, today, 1 << wall.hour)
-        return unusual
+        return usual < USUAL_DAYS and days >= LEARNED_DAYS
 
     def _remember(self, cell: array[int], day: int, bit: int) -> None:
-        for place in range(len(cell) - 2, -2, -2):
-            if place < 0 or cell[place] < day:
-                cell[place + 2 : place + 2] = array("q", (day, bit))
-                return
+        for place in range(len(cell) - 2, -1, -2):
             if cell[place] == day:
                 cell[place + 1] |= bit
                 return
+            if cell[place] < day:
+                cell[place + 2 : place + 2] = array("q", (day, bit))
+                return
+        cell[0:0] = array("q", (day, bit))

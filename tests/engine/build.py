@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
 
-from alertbot.event import Event
-from alertbot.moments import to_us
+from alertbot.engine import Engine
+from alertbot.engine.absence import Gaps
+from alertbot.event import Event, id_of
+from alertbot.finding import Finding
+from alertbot.moments import parse_moment, to_us
 from alertbot.rules.model import Pattern, Rule, Selection
 
 START = datetime(2026, 1, 15, 10, 0, tzinfo=UTC)
@@ -55,3 +59,18 @@ def event(number: int, after: timedelta, outcome: str = "failure", **more: objec
         outcome=outcome,
         **settings,  # type: ignore[arg-type]
     )
+
+
+def found_by(rules: Sequence[Rule], events: Iterable[Event], zone: tzinfo = UTC, gaps: Gaps = ()) -> list[Finding]:
+    """The findings of one pass."""
+    return Engine(rules, "test", zone, gaps=gaps).fold_all(events)
+
+
+def firing_ids(findings: Iterable[Finding]) -> list[int]:
+    """The ids of the events that fired, in order."""
+    return sorted(id_of(found.firing) for found in findings)
+
+
+def at(text: str) -> timedelta:
+    """How long after START a moment is; in UTC unless it says otherwise."""
+    return parse_moment(text, UTC) - START

@@ -6,12 +6,26 @@ Each function takes all events in order and returns the findings as (key, firing
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
+from datetime import date, datetime, time, timedelta, tzinfo
+from fractions import Fraction
 from itertools import combinations
 
 from alertbot.event import Event
-from alertbot.moments import span_us
-from alertbot.rules.model import Burst, Distinct, FirstSeen, Sequence_
+from alertbot.moments import from_us, span_us
+from alertbot.places import distance_km, place_of
+from alertbot.rules.model import (
+    Absence,
+    Burst,
+    Calendar,
+    Distinct,
+    Dormant,
+    FirstSeen,
+    LearnedHours,
+    Sequence_,
+    Spike,
+    Travel,
+)
 
 Found = tuple[str, int, tuple[int, ...], int, int]
 
@@ -88,4 +102,102 @@ def first_seen(pattern: FirstSeen, matches: list[Event], values: Callable[[Event
         new = all(str(value).lower() not in seen[group] for group, value in enumerate(values(match)))
         if new and match.at_us - counted[began].at_us >= learn:
             found.append(match.id)
+    return found
+
+
+def spike(pattern: Spike, matches: list[Event]) -> list[Found]:
+    within, usual = span_us(pattern.within), span_us(pattern.usual)
+
+    def evidence(number: int) -> Sequence[Event]:
+        at_us = matches[number].at_us
+        began = number
+        while began > 0 and matches[began].at_us - matches[began - 1].at_us <= within + usual:
+            began -= 1
+        window = [e for e in matches[: number + 1] if e.at_us >= at_us - within]
+        before = [e for e in matches[:number] if at_us - within - usual <= e.at_us < at_us - within]
+        average = Fraction(len(before)) / Fraction(usual, within)
+        much = len(window) >= pattern.count and len(window) >= Fraction(str(pattern.factor)) * average
+        return window if much and at_us - matches[began].at_us >= usual else ()
+
+    return _switching(matches, evidence)
+
+
+def dormant(pattern: Dormant, matches: list[Event], first: Event) -> list[int]:
+    """The ids of the events that fire."""
+    found = []
+    for number, match in enumerate(matches):
+        before = [e for e in matches[:number] if e.at_us >= match.at_us - span_us(pattern.memory)]
+        if before:
+            silent_since: int | None = before[-1].at_us
+        else:
+            silent_since = first.at_us if match.known else None
+        if silent_since is not None and match.at_us - silent_since > span_us(pattern.after):
+            found.append(match.id)
+    return found
+
+
+def learned_hours(pattern: LearnedHours, matches: list[Event], zone: tzinfo) -> list[int]:
+    """The ids of the events that fire."""
+    found = []
+    for number, match in enumerate(matches):
+        now = from_us(match.at_us, zone)
+        before = [from_us(e.at_us, zone) for e in matches[:number]]
+        lately = [wall for wall in before if wall.date() > now.date() - pattern.learn]
+        near = {wall.date() for wall in lately if (wall.hour - now.hour) % 24 in (23, 0, 1)}
+        if len({wall.date() for wall in lately}) >= 10 and len(near) < 3:
+            found.append(match.id)
+    return found
+
+
+def in_hours(calendar: Calendar, wall: datetime, holidays: Container[date]) -> bool:
+    """Whether a time on the wall lies in a window of its day or of the day before."""
+    now = wall.replace(tzinfo=None, fold=0)
+    for day in (now.date(), now.date() - timedelta(days=1)):
+        midnight = datetime.combine(day, time())
+        free = day in calendar.closed or (day in holidays and day not in calendar.not_holidays)
+        for window in calendar.hours:
+            opens = midnight + timedelta(minutes=window.start_minute)
+            closes = midnight + timedelta(minutes=window.end_minute)
+            if closes <= opens:
+                closes += timedelta(days=1)
+            if not free and day.weekday() in window.days and opens <= now < closes:
+                return True
+    return False
+
+
+def absence(
+    pattern: Absence, matches: list[Event], zone: tzinfo, until_us: int, gaps: Sequence[tuple[int, int]] = ()
+) -> list[tuple[int, int]]:
+    """(firing id, moment) of each silence, minute by minute; everything happens at full minutes."""
+    minute = 60_000_000
+    found = []
+    for match, following in zip(matches, [*matches[1:], None], strict=True):
+        end_us = until_us if following is None else following.at_us - 1
+        silent, at_us = 0, match.at_us
+        while at_us < end_us:
+            if any(start < at_us + minute and at_us < end for start, end in gaps):
+                silent = 0
+            elif pattern.hours is None or in_hours(pattern.hours, from_us(at_us, pattern.hours.zone or zone), ()):
+                silent += minute
+            at_us += minute
+            if silent == span_us(pattern.within):
+                if at_us <= end_us:
+                    found.append((match.id, at_us))
+                break
+    return found
+
+
+def travel(pattern: Travel, matches: list[Event]) -> list[tuple[int, int]]:
+    """(id of the login before, firing id) of each way that nobody can have travelled."""
+    found = []
+    located = [(match, place) for match in matches if (place := place_of(match)) is not None]
+    for number, (match, place) in enumerate(located[1:], 1):
+        last, left = located[number - 1]
+        km, between_us = distance_km(left, place), match.at_us - last.at_us
+        too_fast = between_us == 0 or km / (between_us / 3_600_000_000) > pattern.faster_than_kmh
+        familiar = pattern.familiar is not None and any(
+            known == place and e.at_us >= match.at_us - span_us(pattern.familiar) for e, known in located[:number]
+        )
+        if km > pattern.farther_than_km and too_fast and not familiar:
+            found.append((last.id, match.id))
     return found

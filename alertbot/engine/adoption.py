@@ -1,0 +1,64 @@
+"""Findings that go on although their beginning is stored no more.
+
+Retention takes old events away. A fold of what is left finds that an endless attack began with the first events kept: a finding
+of another id. It is the stored one all the same, if that was open for the same rule, version and key when the new one fires: it
+keeps its id and evidence, and what the store counted beyond what the fold can see goes on being counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from alertbot.finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class _Adopted:
+    stored: Finding
+    unseen: int
+
+
+class Adoption:
+    """The stored findings that a fold's findings stand for."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[tuple[str, str, tuple[str, ...]], _Adopted] = {}
+        self._ids: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._ids
+
+    def take(self, stored: Finding, found: Iterable[Finding]) -> bool:
+        """Adopt a stored finding if one of those found up to its last match is the same; whether it is."""
+        same = [f for f in found if _same_key(f) == _same_key(stored) and stored.at_us <= f.at_us <= stored.last_us]
+        if not same:
+            return False
+        latest = max(same, key=lambda f: f.at_us)
+        self._by_key[_same_key(stored)] = _Adopted(stored, max(0, stored.count - latest.count))
+        self._ids.add(stored.id)
+        return True
+
+    def told(self, found: Iterable[Finding]) -> dict[str, Finding]:
+        """What a fold found, as it is to be stored, by id."""
+        if not self._by_key:
+            return {f.id: f for f in found}
+        told: dict[str, Finding] = {}
+        for one in sorted(found, key=lambda f: f.at_us):
+            known = self._by_key.get(_same_key(one))
+            if known is not None and known.stored.at_us <= one.at_us <= known.stored.last_us:
+                one = _gone_on(known, one)
+            told[one.id] = one
+        return told
+
+
+def _gone_on(known: _Adopted, found: Finding) -> Finding:
+    stored = known.stored
+    last_us = max(stored.last_us, found.last_us)
+    return msgspec.structs.replace(stored, last_us=last_us, count=max(stored.count, known.unseen + found.count))
+
+
+def _same_key(found: Finding) -> tuple[str, str, tuple[str, ...]]:
+    return (found.rule, found.version, tuple(value.lower() for value in found.key))
