@@ -83,12 +83,15 @@ class Committer:
         versions: Sequence[RuleVersion],
         last_good_us: int | None,
     ) -> PollCommit:
-        decision, firing = self._decide(state.name, rules, watch, now_us, changed, gone, brought.events)
+        read: dict[str, int] = {}
+        decision, firing = self._decide(state.name, rules, watch, now_us, changed, gone, brought.events, read)
         clock_us = self._clock()
         silent = last_good_us is not None and clock_us - last_good_us > self._old_news_us
         old_before_us = now_us - self._old_news_us if silent else None
         news = self._newsroom.write(decision, rules, [*firing.values(), *brought.events], now_us, clock_us, old_before_us)
+        read = news.read | read
         return PollCommit(
+            read={name: revision for name, revision in read.items() if name in decision.incidents},
             state=state,
             events=brought.events,
             coverage=brought.coverage or {},
@@ -112,6 +115,7 @@ class Committer:
         changed: Sequence[Finding],
         gone: Sequence[str],
         new: Sequence[Event],
+        read: dict[str, int],
     ) -> tuple[Decision, dict[str, Event]]:
         stored = self._store.findings_by_id([found.id for found in changed] + list(gone)) if changed or gone else {}
         ids = {found.incident for found in stored.values() if found.incident}
@@ -120,6 +124,7 @@ class Committer:
         concerned = self._concerned(portal, rules, news, firing, ids)
         decision = decide(changed, gone, concerned.values(), rules, watch, now_us, firing)
         due = self._store.due_incidents(portal, now_us)
+        read.update({one.id: one.revision for one in (*due, *concerned.values())})
         decision.add(close([decision.incidents.get(incident.id, incident) for incident in due], now_us))
         return decision, firing
 

@@ -35,8 +35,9 @@ _replace = msgspec.structs.replace
 
 @dataclass(slots=True)
 class News:
-    """Outbox entries, those that others tell of now, and notes to keep in the store."""
+    """Outbox entries, those that others tell of now, notes to keep in the store, and the revisions of incidents as read."""
 
+    read: dict[str, int] = field(default_factory=dict)
     entries: list[OutboxEntry] = field(default_factory=list)
     summed: list[str] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
@@ -198,7 +199,7 @@ class _Issue:
         stored = self._store.incidents_of_rule(storm.portal, storm.rule, storm.since_us)
         here = [one for one in self._decision.incidents.values() if one.rule == storm.rule and one.at_us >= storm.since_us]
         members = {one.id: one for one in (*stored, *here) if one.stands_for_itself}
-        is_new = storm.rule not in before
+        is_new = all(storm.id != one.id for one in before.values())
         storm = _replace(storm, revision=storm.revision + 1)
         storm, entries = storm_entries(
             self._outlet, storm, list(members.values()), is_new=is_new, over=over, now_us=self._clock_us
@@ -298,6 +299,8 @@ class _Issue:
         here = self._decision.incidents
         missing = [name for name in wanted if name not in here]
         stored = {one.id: one for one in self._store.incidents_by_id(missing)} if missing else {}
+        for name, incident in stored.items():
+            self.news.read.setdefault(name, incident.revision)
         return [one for name in wanted if (one := here.get(name) or stored.get(name)) is not None]
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from itertools import islice
+from itertools import count, islice
 
 import msgspec
 import structlog
@@ -22,7 +22,7 @@ import structlog
 from alertbot.commit import Brought, Committer, InStore
 from alertbot.config import PortalSettings
 from alertbot.engine import Difference, Engine
-from alertbot.errors import PortalError, PortalTransient, StoreError
+from alertbot.errors import PortalError, PortalTransient, StaleIncident, StoreError
 from alertbot.event import Event
 from alertbot.identity import Directory, identify, needs_lookup
 from alertbot.incidents import Watch
@@ -40,6 +40,9 @@ PEOPLE_AGAIN = timedelta(minutes=1)
 """How soon the directory is asked for again after it could not be read."""
 REBUILD_EVERY = timedelta(minutes=1)
 TRY_AGAIN_EVERY = timedelta(seconds=5)
+TRIES = 8
+"""So often a poll is decided anew when people change its incidents at the same time."""
+
 SLICE = 1_000
 """So many events are folded at once by a build, before it gives way to polls and messages."""
 
@@ -62,7 +65,7 @@ class PortalWatch:
     ) -> None:
         self.settings = settings
         self.ready = asyncio.Event()
-        self._rules = {rule.name: rule for rule in rules if rule.mode != "off"}
+        self._rules = {rule.name: rule.in_zone(settings.zone) for rule in rules if rule.mode != "off"}
         self._client = client
         self._store = store
         self._in_store = in_store
@@ -209,19 +212,26 @@ class PortalWatch:
         self, state: PortalState, difference: Difference, brought: Brought, versions: Sequence[RuleVersion] = ()
     ) -> None:
         since_us = {**self._versions, **{(v.rule, v.version): v.since_us for v in versions}}
-        commit = await self._committer.prepare(
-            state,
-            self._rules,
-            Watch(state.watching_since_us or 0, since_us),
-            self._portal_now_us,
-            brought=brought,
-            changed=difference.changed,
-            gone=difference.gone,
-            versions=versions,
-            last_good_us=self._state.last_poll_us,
-        )
-        log.debug("poll.decided", portal=state.name, findings=len(difference.changed), messages=len(commit.outbox))
-        await self._in_store(self._store.commit_poll, commit)
+        for tried in count(1):
+            commit = await self._committer.prepare(
+                state,
+                self._rules,
+                Watch(state.watching_since_us or 0, since_us),
+                self._portal_now_us,
+                brought=brought,
+                changed=difference.changed,
+                gone=difference.gone,
+                versions=versions,
+                last_good_us=self._state.last_poll_us,
+            )
+            log.debug("poll.decided", portal=state.name, findings=len(difference.changed), messages=len(commit.outbox))
+            try:
+                await self._in_store(self._store.commit_poll, commit)
+            except StaleIncident:  # somebody pressed a button just now: decide anew from what stands
+                if tried == TRIES:
+                    raise
+            else:
+                break
         log.debug("poll.committed", portal=state.name, events=len(brought.events))
         self._state, self._versions = state, since_us
         if commit.outbox:

@@ -96,3 +96,11 @@ def store(store_url: str) -> Iterator[Store]:
     """An open store, on SQLite and on PostgreSQL."""
     with Store.open(store_url, write=True) as opened:
         yield opened
+
+
+@pytest.fixture
+def filled_sqlite_copy(filled_sqlite: Path, tmp_path: Path) -> Iterator[Store]:
+    """An open SQLite store with nothing in it."""
+    path = shutil.copy(filled_sqlite, tmp_path / "alertbot.db")
+    with Store.open(f"sqlite:///{path}", write=True) as opened:
+        yield opened

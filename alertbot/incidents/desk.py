@@ -43,6 +43,8 @@ def decide(
         rule = rules[found.rule]
         if not watch.is_news(found) and found.id not in desk.of_finding:
             desk.decision.untold[found.id] = Untold.HISTORY
+        elif rule.heard_only:
+            desk.decision.untold[found.id] = Untold.HEARD
         elif rule.mode == "shadow":
             desk.decision.untold[found.id] = Untold.SHADOW
         else:

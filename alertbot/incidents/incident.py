@@ -169,6 +169,8 @@ class Untold(StrEnum):
 
     HISTORY = "history"
     SHADOW = "shadow"
+    HEARD = "heard_only"
+    """Another rule waits for it, and tells of it."""
 
 
 class Occasion(StrEnum):

@@ -88,7 +88,13 @@ def sort(
     """Sort what is to be told. `storms` and `recent` (new incidents in the last minute, those in hand left out) go by rule;
     `name` gives the id of a summary from its rule and the incident that began it.
     """
-    desk = Sorted(storms=dict(storms))
+    desk = Sorted()
+    for rule, storm in storms.items():
+        if storm.last_us + span_us(QUIET) <= now_us:
+            desk.over.append(storm)
+            desk.changed.add(storm.id)
+        else:
+            desk.storms[rule] = storm
     by_rule: dict[str, list[Telling]] = {}
     for telling in tellings:
         if telling.occasion in NEW:
@@ -98,17 +104,14 @@ def sort(
     for rule, new in by_rule.items():
         fresh = sum(telling.occasion is Occasion.OPENING for telling in new)
         begins = len(new) > IN_ONE_POLL or fresh + recent.get(rule, 0) > IN_A_MINUTE
-        if rule not in storms and not begins:
+        if rule not in desk.storms and not begins:
             desk.singly += new
             continue
-        storm = storms.get(rule) or _begun(new, now_us, name)
+        storm = desk.storms.get(rule) or _begun(new, now_us, name)
         desk.storms[rule] = _joined(desk, storm, new, now_us)
         desk.changed.add(storm.id)
     for rule, storm in list(desk.storms.items()):
-        desk.storms[rule] = storm = _turns(desk, storm, now_us)
-        if storm.last_us + span_us(QUIET) <= now_us:
-            desk.over.append(desk.storms.pop(rule))
-            desk.changed.add(storm.id)
+        desk.storms[rule] = _turns(desk, storm, now_us)
     return desk
 
 

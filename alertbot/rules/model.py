@@ -271,6 +271,7 @@ class Rule:
             condition=self.condition and self.condition.in_zone(zone),
             only=self.only and self.only.in_zone(zone),
             exemptions=tuple(replace(one, match=one.match.in_zone(zone)) for one in self.exemptions),
+            raises=tuple(replace(one, match=one.match.in_zone(zone)) for one in self.raises),
         )
 
 
