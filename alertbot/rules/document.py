@@ -34,7 +34,7 @@ from alertbot.rules.values import (
     no_expression,
 )
 
-LATER = frozenset({"raise", "group", "inhibits", "route"})
+LATER = frozenset({"route"})
 """Keys of the language that this version refuses by name."""
 
 PATTERNS = ("burst", "distinct", "sequence", "first_seen", "hours", "travel", "spike", "dormant", "absence")

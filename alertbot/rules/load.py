@@ -113,6 +113,20 @@ class _Loader:
                     self.rules[source] = replace(self.rules[source], heard_only=True)
 
     def _wrong_between(self, *, others_broken: bool) -> Iterator[Mistake]:
+        """What is wrong between rules: in waiting for others, and in holding others back."""
+        yield from self._wrong_waiting(others_broken=others_broken)
+        for rule in self.rules.values():
+            document = self.builders[rule.name].document
+            several = isinstance(document.value.get("inhibits"), list)
+            for number, name in enumerate(rule.inhibits):
+                way = ("inhibits", number) if several else ("inhibits",)
+                if name == rule.name:
+                    yield document.mistake(way, "a rule cannot hold itself back")
+                elif name not in self.rules and not others_broken:
+                    meant = closest(name, self.rules)
+                    yield document.mistake(way, f"there is no rule {name!r}" + (f"; did you mean {meant!r}?" if meant else ""))
+
+    def _wrong_waiting(self, *, others_broken: bool) -> Iterator[Mistake]:
         """What is wrong with waiting for other rules: no such rule, one that is off or is never heard, a circle."""
         circling = _circling(self.rules)
         for rule in self.rules.values():

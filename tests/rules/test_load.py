@@ -323,6 +323,17 @@ def test_what_is_told_comes_out_as_written(tmp_path, monkeypatch):
     assert (loaded.group, loaded.inhibits, loaded.route) == (("ip",), ("b",), "night")
 
 
+def test_a_rule_holds_back_only_rules_that_there_are(tmp_path):
+    said = mistakes(
+        tmp_path,
+        "title: x\nname: x\ndetection: {a: {ip: x}}\ninhibits: [x, guesing]\n---\ntitle: y\nname: guessing\ndetection: {a: {ip: x}}\n",
+    )
+    assert said == [
+        "a.yml:4:12: inhibits[0]: a rule cannot hold itself back",
+        "a.yml:4:15: inhibits[1]: there is no rule 'guesing'; did you mean 'guessing'?",
+    ]
+
+
 def test_the_selection_of_an_exception_has_its_mistakes_at_their_place(tmp_path):
     (said,) = mistakes(tmp_path, "title: x\ndetection: {a: {ip: x}}\nexcept: [{match: {ipp: x}, why: y}]\n")
     assert said == "a.yml:3:19: except[0].match.ipp: events have no field 'ipp'; did you mean 'ip'?"
