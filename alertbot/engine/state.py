@@ -18,7 +18,7 @@ from alertbot.engine.keys import CellKey, spelled
 from alertbot.engine.table import MOST_KEYS, Table
 from alertbot.event import Event, EventRef
 from alertbot.finding import Finding, finding_id
-from alertbot.rules.model import Rule
+from alertbot.rules.model import Rule, Source
 
 Cell = TypeVar("Cell")
 
@@ -43,13 +43,17 @@ class Record:
 
 
 class State(ABC):
-    """One rule's state in one fold. Times are microseconds since 1970, UTC."""
+    """One rule's state in one fold. Times are microseconds since 1970, UTC.
 
-    __slots__ = ("record", "rule")
+    `source` is the rule whose firing is the match in hand, None where it is a match of the rule's own condition.
+    """
+
+    __slots__ = ("record", "rule", "source")
 
     def __init__(self, rule: Rule, record: Record) -> None:
         self.rule = rule
         self.record = record
+        self.source: Source | None = None
 
     @abstractmethod
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
@@ -83,7 +87,7 @@ class State(ABC):
         rule = self.rule
         if rule.only is not None and not rule.only.test(event):
             return None
-        fields, key = spelled(event, rule.by)
+        fields, key = spelled(event, rule.by, rule.by if self.source is None else self.source.by)
         found = Finding(
             id=finding_id(self.record.portal, rule.name, rule.version, key, event.ref),
             rule=rule.name,
@@ -92,20 +96,22 @@ class State(ABC):
             fields=fields,
             key=key,
             firing=event.ref,
-            events=tuple(events),
+            events=tuple(dict.fromkeys(events)),
             first_us=first_us,
             at_us=at_us,
             last_us=at_us,
             count=len(events),
         )
-        self.record.touched[found.id] = found
+        if not rule.heard_only:
+            self.record.touched[found.id] = found
         self.record.fired.append(rule.name)
         return found
 
     def extend(self, found: Finding, at_us: int) -> Finding:
         """Record one more match of a finding that is still true."""
         longer = msgspec.structs.replace(found, last_us=at_us, count=found.count + 1)
-        self.record.touched[found.id] = longer
+        if not self.rule.heard_only:
+            self.record.touched[found.id] = longer
         return longer
 
 
