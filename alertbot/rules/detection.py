@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alertbot.rules.condition import Condition, all_of, any_of, negate
+from alertbot.rules.expression import compile_glob
 from alertbot.rules.fields import closest
 from alertbot.rules.sigma import Lists, Report, Way, combined, read_selection
 
@@ -124,9 +125,9 @@ class _ConditionReader:
     def _names(self, node: Any) -> list[str]:
         """The selections that `1 of`, `any of` or `all of` means; none beginning with `_` unless the pattern does."""
         pattern = "*" if node.pattern == "them" else node.pattern
-        form = re.compile(".*".join(map(re.escape, pattern.split("*"))))
+        fits = compile_glob(pattern)
         hidden = pattern.startswith("_")
-        names = [name for name in self.selections if form.fullmatch(name) and (hidden or not name.startswith("_"))]
+        names = [name for name in self.selections if fits(name) and (hidden or not name.startswith("_"))]
         if not names:
             self.report(self.way, f"no selection is called like {node.pattern!r}")
         return names

@@ -1,0 +1,217 @@
+"""Hostile rule files: a clear error or a correct answer, in bounded time, whatever stands in them."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alertbot.engine import Engine
+from alertbot.errors import Mistake, RulesError
+from alertbot.moments import UTC
+from alertbot.rules.inline import run_tests
+from alertbot.rules.load import load_rules
+from alertbot.rules.model import RuleBook
+from tests.rules.build import event, write
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=6)
+    | st.sampled_from(
+        ["a", "b", "%l%", "10m", "9999999d", "rule:a", "failure", "0001-01-01", "9999-12-31", "*", "(a{50}){50}", "any"]
+    )
+)
+ODD = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+FIELD = st.sampled_from(
+    ["outcome", "ip", "ip|cidr", "login|re", "login|expand", "date|hour|gte", "known", "a|b", "", "id|all", "groups"]
+)
+SELECTION = st.dictionaries(FIELD, ODD, max_size=3) | ODD
+DETECTION = st.fixed_dictionaries(
+    {"a": SELECTION},
+    optional={"b": SELECTION, "condition": st.sampled_from(["a", "a and not b", "1 of *", "((a", "not " * 50 + "a"]) | ODD},
+)
+SPAN = st.sampled_from(["10m", "1d", "3650d", "0s"]) | ODD
+COUNT = st.integers(-1, 5) | ODD
+NAMES = st.lists(st.sampled_from(["a", "b", "c", "x"]), max_size=3) | ODD
+FIELDS = st.sampled_from(["ip", "account", ["ip", "country"], "groups", "nothing"]) | ODD
+HOURS = st.sampled_from(["Mon-Fri 07:00-20:00", "22:00-06:00", ["Sat 1:00-2:00"]]) | ODD
+STEP = st.fixed_dictionaries({"match": st.sampled_from(["a", "b", "rule:a", "rule:b"]) | ODD}, optional={"count": COUNT})
+
+
+def some(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """A mapping with some of these keys, and at times one that nobody knows; or anything."""
+    return (
+        st.fixed_dictionaries({}, optional={name.strip("_").replace("_by", "-by"): value for name, value in values.items()})
+        | ODD
+    )
+
+
+TOLD = {
+    "title": st.just("x") | ODD,
+    "level": st.sampled_from(["low", "critical"]) | ODD,
+    "mode": st.sampled_from(["live", "off"]) | ODD,
+    "quiet": SPAN,
+    "only": SELECTION,
+    "except": st.lists(
+        some(match=SELECTION, why=st.just("w"), until=st.sampled_from(["2026-02-01", "9999-12-31"]) | ODD), max_size=2
+    ),
+    "respond": st.sampled_from(["{name}", "{{", "{}" * 40]) | ODD,
+    "id": st.just("5638f7c0-ac70-491d-8465-2a65075e0d86") | ODD,
+    "tests": st.lists(
+        some(it=st.just("x"), events=st.lists(some(at=st.just("2026-01-15 10:00"), outcome=ODD, times=COUNT)), alerts=ODD),
+        max_size=1,
+    ),
+}
+PATTERNS = {
+    "burst": some(count=COUNT, within=SPAN),
+    "distinct": some(of=FIELDS, count=COUNT, within=SPAN),
+    "sequence": some(within=SPAN, steps=st.lists(STEP, max_size=4)),
+    "first_seen": some(of=FIELDS, each=st.lists(FIELDS, max_size=3), memory=SPAN, learn=SPAN),
+    "hours": some(
+        outside=HOURS, zone=st.just("Europe/Berlin") | ODD, calendar=st.sampled_from(["office", "none"]) | ODD, learn=SPAN
+    ),
+    "travel": some(faster_than=COUNT, farther_than=COUNT, familiar=SPAN),
+    "spike": some(within=SPAN, factor=COUNT, count=COUNT, usual=SPAN),
+    "dormant": some(after=SPAN, memory=SPAN),
+    "absence": some(within=SPAN, hours=HOURS),
+}
+RULE = st.one_of(
+    *[
+        st.fixed_dictionaries({"detection": DETECTION, name: pattern}, optional={**TOLD, "by": FIELDS})
+        for name, pattern in PATTERNS.items()
+    ],
+    st.dictionaries(st.sampled_from([*TOLD, *PATTERNS, "detection", "by", "logsource"]) | st.text(max_size=4), ODD, max_size=5),
+)
+CORRELATION = st.fixed_dictionaries(
+    {
+        "correlation": some(
+            type=st.sampled_from(["event_count", "value_count", "temporal", "temporal_ordered"]) | ODD,
+            rules=NAMES,
+            group_by=FIELDS,
+            timespan=SPAN,
+            condition=some(gte=COUNT, lt=COUNT, eq=COUNT, field=FIELDS),
+            aliases=some(x=some(a=st.just("ip"), b=ODD)),
+            generate=st.booleans() | ODD,
+        ),
+    },
+    optional=TOLD,
+)
+FILTER = st.fixed_dictionaries(
+    {"title": st.just("x"), "filter": some(rules=NAMES, s=SELECTION, condition=st.just("not s") | ODD)}
+)
+LIST = st.lists(SCALARS | some(value=SCALARS, why=SCALARS, until=SCALARS), max_size=4) | ODD
+CALENDARS = (
+    st.fixed_dictionaries({"office": some(hours=HOURS, zone=ODD, holidays=st.sampled_from(["DE", "XX"]) | ODD, closed=ODD)})
+    | ODD
+)
+
+
+def loaded(folder: Path) -> RuleBook | None:
+    """The rules, or None after mistakes that each say something."""
+    book, mistakes = None, ()
+    try:
+        book = load_rules([folder])
+    except RulesError as exc:
+        mistakes = exc.mistakes
+    assert all(isinstance(one, Mistake) and one.message for one in mistakes)
+    assert (book is None) == any(not one.warning for one in mistakes)
+    return book
+
+
+@settings(max_examples=400, deadline=None)
+@given(documents=st.lists(RULE | CORRELATION | FILTER, min_size=1, max_size=4), values=LIST, calendars=CALENDARS)
+def test_whatever_stands_in_the_files_it_is_rules_that_run_or_mistakes(tmp_path_factory, documents, values, calendars):
+    folder = tmp_path_factory.mktemp("rules")
+    named = [{**one, "name": name} for one, name in zip(documents, "abcd", strict=False)]
+    named = [{"title": "x", **one} for one in named]
+    write(folder, "x.yml", "\n---\n".join(json.dumps(one) for one in named))
+    write(folder, "lists/l.yml", json.dumps(values))
+    write(folder, "calendars.yml", json.dumps(calendars))
+    book = loaded(folder)
+    if book is not None:
+        run_tests(book.rules)
+        Engine(book.rules, "main", UTC).fold_all([event(id=number, at_us=number * 10**9) for number in range(5)])
+
+
+@pytest.mark.parametrize("condition", ["a or " * 1900 + "a", "1 of " + "*a" * 60 + "*b", "not " * 35 + "a", "all of them"])
+def test_a_condition_of_the_greatest_size_is_read_in_seconds(tmp_path, condition):
+    many = ", ".join(f"{'a' * 60}{number}: {{ip: x{number}}}" for number in range(300))
+    write(tmp_path, "x.yml", f"title: x\ndetection: {{a: {{ip: x}}, {many}, condition: '{condition}'}}\n")
+    started = time.monotonic()
+    loaded(tmp_path)
+    assert time.monotonic() - started < 10
+
+
+def test_thousands_of_rules_are_read_in_seconds(tmp_path):
+    text = "title: x\nname: r{0}\ndetection: {{a: {{login: user{0}, outcome: failure}}}}\nburst: {{count: 3, within: 10m}}\n"
+    for part in range(4):
+        write(tmp_path, f"{part}.yml", "---\n".join(text.format(part * 500 + number) for number in range(500)))
+    started = time.monotonic()
+    assert len(load_rules([tmp_path]).rules) == 2000
+    assert time.monotonic() - started < 20
+
+
+def chain(length: int, last: str) -> str:
+    """Correlations of which each waits for the next."""
+    text = "title: x\nname: c{}\ncorrelation: {{type: temporal, rules: [{}], timespan: 10m}}\n"
+    return "---\n".join(text.format(number, f"c{number + 1}" if number + 1 < length else last) for number in range(length))
+
+
+def test_a_long_chain_of_correlations_is_followed_to_its_end(tmp_path):
+    base = "---\ntitle: x\nname: base\ndetection: {a: {outcome: failure}}\n"
+    write(tmp_path, "x.yml", chain(1500, "base") + base)
+    started = time.monotonic()
+    rules = load_rules([tmp_path]).rules
+    assert [found.rule for found in Engine(rules, "main", UTC).fold_all([event()])] == ["c0"]
+    assert time.monotonic() - started < 20
+
+
+def test_a_long_circle_of_correlations_is_refused(tmp_path):
+    write(tmp_path, "x.yml", chain(1500, "c0"))
+    started = time.monotonic()
+    with pytest.raises(RulesError, match="goes in a circle"):
+        load_rules([tmp_path])
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("title: x\ndetection: " + "{a: " * 100 + "1" + "}" * 100, "is nested deeper than 64 levels"),
+        ("title: x\ndetection: &a {a: *a}", "the alias *a stands inside the value that it names"),
+        ("title: x\ndetection: {a: {login|re: '(((a{1,99}){1,99}){1,99}'}}", "login|re: is no regular expression"),
+        ("title: x\ndetection: {a: {ip: x}, condition: " + "(" * 2000 + "a" + ")" * 2000 + "}", "condition: is nested deeper"),
+        ("title: x\ndetection: {a: {ip: x}, condition: '" + "a or " * 5000 + "a'}", "condition: is longer than"),
+        ("title: x\ndetection: {a: {ip: x}}\nburst: {count: 99999999, within: 1m}", "burst.count: must be at most"),
+        ("title: x\ndetection: {a: {ip: x}}\nburst: {count: 2, within: 999999999d}", "burst.within: must be more than nothing"),
+    ],
+)
+def test_what_would_take_for_ever_is_refused_at_once(tmp_path, text, expected):
+    write(tmp_path, "x.yml", text)
+    started = time.monotonic()
+    with pytest.raises(RulesError) as raised:
+        load_rules([tmp_path])
+    assert expected in str(raised.value)
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "(.*a){20}", "([a-zA-Z]+)*$"])
+def test_an_expression_that_explodes_elsewhere_takes_no_time_here(tmp_path, pattern):
+    write(tmp_path, "x.yml", f"title: x\ndetection: {{a: {{login|re: '^{pattern}'}}}}\n")
+    (rule,) = load_rules([tmp_path]).rules
+    assert rule.condition is not None
+    started = time.monotonic()
+    rule.condition.test(event(login="a" * 100_000 + "!"))
+    assert time.monotonic() - started < 2
