@@ -257,7 +257,9 @@ class Engine:
 
 def _extends_us(rule: Rule) -> int:
     """How long after its last match a finding of this rule can still grow."""
-    return span_us(rule.pattern.within) if isinstance(rule.pattern, Burst | Distinct | Temporal | Spike) else 0
+    if isinstance(rule.pattern, Spike):
+        return span_us(rule.pattern.within + rule.pattern.usual)
+    return span_us(rule.pattern.within) if isinstance(rule.pattern, Burst | Distinct | Temporal) else 0
 
 
 def _by_firing(found: Finding) -> tuple[int, str, str]:

@@ -46,7 +46,7 @@ class SpikeState(State):
         self.factor = Fraction(str(pattern.factor))
         self.count = pattern.count
         self.table: Table[array[int]] = self.by_key(self.within_us + self.usual_us, _new, _copy)
-        self.switch = Switch.of(self, self.within_us)
+        self.switch = Switch.of(self, self.within_us + self.usual_us)
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match."""

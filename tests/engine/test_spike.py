@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alertbot.engine import Engine
@@ -27,6 +27,7 @@ moves = st.tuples(st.integers(0, 4), st.sampled_from(["anna", "anna", "ben"]))
     st.integers(4, 20),
     st.integers(1, 5),
 )
+@example([(0, "ben"), (1, "anna"), (3, "ben"), (2, "anna"), (0, "ben")], 1, 0.5, 4, 1)
 def test_spike_is_its_definition(steps: list[tuple[int, str]], within: int, factor: float, usual: int, count: int) -> None:
     pattern = Spike(within * MINUTE, factor, usual * MINUTE, count)
     after, events = timedelta(), []
