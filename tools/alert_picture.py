@@ -31,7 +31,8 @@ from alertbot.sandbox.slack import SandboxSlack
 ROOT = Path(__file__).parent.parent
 ZONE = "Europe/Berlin"
 NIGHT = datetime(2026, 1, 15, 2, 0, 12, tzinfo=UTC)
-SPEED = 100.0
+FAILURES = 8
+SPEED = 50.0
 QUIET = 4.0
 """So many seconds without a new message or change, and all has been told."""
 
@@ -42,13 +43,13 @@ EXIT = {"ip": "198.51.100.23", "country": "Netherlands", "city": "Amsterdam", "b
 
 
 def logins() -> Iterator[dict[str, Any]]:
-    """Ten working days, then 29 wrong passwords and the right one, in the portal's JSON."""
+    """Ten working days, then some wrong passwords and the right one, in the portal's JSON."""
     success = {"userId": ANNA["id"], "user": ANNA["displayName"], "actionId": 1029, "action": "Login Success"}
     failure = {"userId": GUEST_ID, "user": ANNA["email"], "login": ANNA["email"], "actionId": 1002, "action": "Login Fail"}
     days = [NIGHT.replace(hour=8) - timedelta(days=before) for before in range(14, 0, -1)]
     yield from (_row(day, success, HOME) for day in days if day.weekday() < 5)
-    yield from (_row(NIGHT + timedelta(seconds=20 * number), failure, GUESSER) for number in range(29))
-    yield _row(NIGHT + timedelta(seconds=20 * 29), success, EXIT)
+    yield from (_row(NIGHT + timedelta(seconds=20 * number), failure, GUESSER) for number in range(FAILURES))
+    yield _row(NIGHT + timedelta(seconds=20 * FAILURES), success, EXIT)
 
 
 def _row(at: datetime, what: dict[str, Any], where: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +112,7 @@ async def _photograph(url: str, picture: Path, size: str, folder: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Take the picture of the README.")
     parser.add_argument("picture", nargs="?", type=Path, default=ROOT / "docs" / "alert.png")
-    parser.add_argument("--size", default="960,660", help="the page's width and height in pixels")
+    parser.add_argument("--size", default="960,990", help="the page's width and height in pixels")
     wanted = parser.parse_args()
     asyncio.run(take(wanted.picture.absolute(), wanted.size))
     sys.stdout.write(f"{wanted.picture}\n")
