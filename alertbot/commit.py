@@ -7,6 +7,7 @@ that all of it stands in the same transaction.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -49,8 +50,10 @@ class Committer:
         self._store = store
         self._in_store = in_store
         self._clock = clock
+        self.turn = asyncio.Lock()
+        """Held from reading what a commit is decided by until it is stored."""
         self._old_news_us = span_us(old_news)
-        self._newsroom = Newsroom(store, outlet, self._old_news_us)
+        self.newsroom = Newsroom(store, outlet, self._old_news_us)
 
     async def prepare(
         self,
@@ -88,7 +91,7 @@ class Committer:
         clock_us = self._clock()
         silent = last_good_us is not None and clock_us - last_good_us > self._old_news_us
         old_before_us = now_us - self._old_news_us if silent else None
-        news = self._newsroom.write(decision, rules, [*firing.values(), *brought.events], now_us, clock_us, old_before_us)
+        news = self.newsroom.write(decision, rules, [*firing.values(), *brought.events], now_us, clock_us, old_before_us)
         read = news.read | read
         return PollCommit(
             read={name: revision for name, revision in read.items() if name in decision.incidents},

@@ -26,10 +26,6 @@ SEARCH = (Path("alertbot.yaml"), Path("/etc/alertbot/alertbot.yaml"))
 ENVIRONMENT = "the environment"
 
 NOT_YET: tuple[Way, ...] = (
-    ("slack", "app_token"),
-    ("slack", "responders"),
-    ("slack", "end_sessions"),
-    ("routes",),
     ("retention",),
     ("health", "listen"),
     ("health", "heartbeat"),

@@ -13,10 +13,13 @@ import msgspec
 
 from alertbot.event import Event, EventRef
 from alertbot.finding import Finding
+from alertbot.handling import Silenced
 from alertbot.incidents import BOT, Decision, Incident, LogEntry, Occasion, Reason, Telling
 from alertbot.incidents.storm import NEW, Storm, sort
+from alertbot.moments import iso
 from alertbot.outbox import OutboxEntry, entry_id
 from alertbot.rules.model import Rule
+from alertbot.silences import holding
 from alertbot.slack.message import Standing
 from alertbot.slack.summary import Roundup
 from alertbot.store.store import Store
@@ -64,9 +67,15 @@ class Newsroom:
         happened before `old_before_us` is told in one summary.
         """
         issue = _Issue(self._store, self._outlet, decision, rules, events, now_us, clock_us)
-        tellings = issue.without_old_news(decision.tell, old_before_us)
+        tellings = issue.without_old_news(issue.without_silenced(decision.tell), old_before_us)
         issue.storms(tellings)
         issue.late(self._old_news_us)
+        return issue.news
+
+    def restate(self, decision: Decision, rules: Mapping[str, Rule], clock_us: int) -> News:
+        """The messages of a decision's incidents as they stand now: what people did shows in them, nothing new is told."""
+        issue = _Issue(self._store, self._outlet, decision, rules, [], clock_us, clock_us)
+        issue.changes(decision.tell)
         return issue.news
 
 
@@ -92,6 +101,39 @@ class _Issue:
         self._now_us = now_us
         self._clock_us = clock_us
         self._open: list[Incident] | None = None
+        self._silences = {silence.id: silence for silence in store.silences()}
+
+    # -- what is not told for a while ----------------------------------------------------------------------------------
+
+    def without_silenced(self, tellings: Sequence[Telling]) -> list[Telling]:
+        """Leave out what a silence holds back. A message that stands is still kept up to date: that calls nobody."""
+        if not tellings or not self._silences:
+            return list(tellings)
+        return [left for telling in tellings if (left := self._unless_silenced(telling)) is not None]
+
+    def _unless_silenced(self, telling: Telling) -> Telling | None:
+        incident, rule = telling.incident, self._rules.get(telling.incident.rule)
+        found = telling.finding
+        if found is None or rule is None or telling.occasion is Occasion.CLOSING:
+            return telling
+        silence = holding(self._silences.values(), rule, self._firing(found), incident.portal, self._clock_us)
+        if silence is None:
+            if incident.silenced is None or incident.message is not None:
+                return telling
+            self._decision.incidents[incident.id] = incident = _replace(incident, silenced=None)
+            return Telling(incident, Occasion.OPENING, found)
+        if incident.silenced is None or incident.silenced.silence != silence.id:
+            told = incident.silenced.told if incident.silenced else incident.count - found.count if incident.message else 0
+            held = Silenced(silence=silence.id, since_us=self._clock_us, told=told)
+            self._decision.incidents[incident.id] = incident = _replace(incident, silenced=held)
+            detail = f"{silence.what}, until {iso(silence.until_us)}: {silence.reason}"
+            entry = LogEntry(incident=incident.id, at_us=self._now_us, who=BOT, reason=Reason.HELD_BY_SILENCE, detail=detail)
+            self._decision.log.append(entry)
+        return Telling(incident, Occasion.UPDATE, found) if incident.message is not None else None
+
+    def _firing(self, found: Finding) -> Event | None:
+        known = self._events.get(found.firing)
+        return known or next(iter(self._store.events_by_ref(found.portal, [found.firing])), None)
 
     # -- what is told together -----------------------------------------------------------------------------------------
 
@@ -209,6 +251,10 @@ class _Issue:
 
     # -- one incident, one message -------------------------------------------------------------------------------------
 
+    def changes(self, tellings: Sequence[Telling]) -> None:
+        """Show how incidents stand now that have a message."""
+        self._singly(tellings)
+
     def _singly(self, tellings: Sequence[Telling]) -> None:
         """New messages first: a change of one may point to another."""
         for telling in sorted(tellings, key=lambda each: each.occasion not in NEW):
@@ -230,10 +276,16 @@ class _Issue:
         found = telling.finding or self._latest(incident)
         evidence = self._evidence(found) if found is not None else ()
         standing = self._standing(incident)
+        held = self._silences.get(incident.silenced.silence) if incident.silenced else None
+        silence = held if held is not None and held.is_active(self._clock_us) else None
         if telling.occasion not in NEW or incident.posts:
-            return Material(evidence=evidence, standing=standing)
+            return Material(evidence=evidence, standing=standing, silence=silence)
         return Material(
-            evidence=evidence, before=self._before(incident, evidence), others=self._others(incident), standing=standing
+            evidence=evidence,
+            before=self._before(incident, evidence),
+            others=self._others(incident),
+            standing=standing,
+            silence=silence,
         )
 
     def _latest(self, incident: Incident) -> Finding | None:

@@ -24,6 +24,9 @@ WORD = 300
 ASKED_FOR_S = 60
 """After so long without an answer of the portal's, ending sessions may be asked for again: whoever asked may have crashed."""
 
+ANEW = 0
+"""In place of the moment at which an incident escalates: it is nobody's again, and the wait begins anew."""
+
 _replace = msgspec.structs.replace
 
 
@@ -109,7 +112,7 @@ def undo(incident: Incident, who: Actor, now_us: int, turn: int | None = None) -
         word=None,
         resolution=None,
         before=None,
-        escalate_at_us=None,
+        escalate_at_us=ANEW if before.work == "new" else None,
     )
     said = f"Undone: it is {'nobody’s again' if before.work == 'new' else f'{before.by}’s again'}."
     return Response(said, changed, (_entry(incident, who, now_us, Reason.UNDONE, was),))
@@ -127,7 +130,7 @@ def reopen(incident: Incident, who: Actor, now_us: int, word: str = "") -> Respo
         word=_short(word) or None,
         resolution=None,
         before=None,
-        escalate_at_us=None,
+        escalate_at_us=ANEW,
     )
     return Response(
         "Reopened: it is open work again.", changed, (_entry(incident, who, now_us, Reason.REOPENED, _short(word)),)

@@ -26,6 +26,7 @@ from alertbot.config import PortalSettings, Settings
 from alertbot.errors import AlertbotError, LostOwnership, PortalBusy, PortalError, PortalRefused, PortalTransient, StoreError
 from alertbot.outbox import Policy
 from alertbot.portal.client import PortalClient, connect
+from alertbot.reception import Reception
 from alertbot.rules.model import RuleBook
 from alertbot.slack.client import SlackClient, WebhookClient
 from alertbot.slack.delivery import Delivery
@@ -65,12 +66,15 @@ class Service:
             loop.add_signal_handler(number, self._stopping.set)
         async with AsyncExitStack() as stack:
             delivery = await self._delivery(stack)
-            watches = [await self._watch(portal, delivery, stack) for portal in self._settings.portals]
+            reception = Reception(self._settings, self._rules, self._store, self.in_store)
+            await reception.open(stack)
+            watches = [await self._watch(portal, delivery, reception, stack) for portal in self._settings.portals]
             tasks = [
                 asyncio.create_task(self._watch_for_ever(watch, place), name=f"watch {watch.settings.name}")
                 for place, watch in enumerate(watches)
             ]
             tasks.append(asyncio.create_task(self._announce(watches, delivery), name="announce"))
+            tasks += reception.tasks(delivery.wake)
             sending = asyncio.create_task(delivery.run(), name="delivery")
             log.info("started", portals=len(watches), rules=len(self._rules), store=self._store.place)
             await self._until_told_or_broken([*tasks, sending])
@@ -102,7 +106,9 @@ class Service:
         policy = Policy(fallback=slack.fallback, can_look=sender.can_look)
         return Delivery(self._store, sender, self.in_store, policy=policy)
 
-    async def _watch(self, portal: PortalSettings, delivery: Delivery, stack: AsyncExitStack) -> PortalWatch:
+    async def _watch(
+        self, portal: PortalSettings, delivery: Delivery, reception: Reception, stack: AsyncExitStack
+    ) -> PortalWatch:
         http = await stack.enter_async_context(connect(portal))
         outlet = Outlet(
             portal=portal.name,
@@ -110,12 +116,17 @@ class Service:
             zone=portal.zone,
             portal_url=portal.url,
             by_webhook=self._slack.webhook is not None,
+            routes=self._settings.routes,
+            call=reception.call,
+            hands=reception.hands(portal.name),
         )
         committer = Committer(self._store, self.in_store, outlet, old_news=self._settings.old_news, clock=_now_us)
+        client = PortalClient(portal, http, patience=PATIENCE)
+        reception.add(portal, client, committer, outlet)
         watch = PortalWatch(
             portal,
             self._rules,
-            PortalClient(portal, http, patience=PATIENCE),
+            client,
             self._store,
             self.in_store,
             committer,

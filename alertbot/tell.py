@@ -19,9 +19,14 @@ from alertbot.incidents import Incident, Occasion, Telling
 from alertbot.incidents.storm import Storm
 from alertbot.moments import span_us
 from alertbot.outbox import JOIN, LATER, UPDATE, Message, OutboxEntry, entry_id, priority_of
+from alertbot.routing import Call, Destination, Facts, destinations, first_escalation_us, spread
 from alertbot.rules.model import Each, Rule
+from alertbot.settings import Route
+from alertbot.silences import Silence
+from alertbot.slack.actions import Hands, became, below
 from alertbot.slack.background import background, familiar
 from alertbot.slack.message import Standing, closing, opening
+from alertbot.slack.remarks import uncalled
 from alertbot.slack.summary import Roundup, incident_list, roundup, roundup_list, storm_summary
 
 LIST_EVERY = timedelta(minutes=1)
@@ -40,6 +45,17 @@ class Outlet:
     zone: ZoneInfo
     portal_url: str
     by_webhook: bool = False
+    routes: tuple[Route, ...] = ()
+    call: Call = uncalled
+    hands: Hands = field(default_factory=Hands)
+
+    def places(self, facts: Facts) -> list[Destination]:
+        """Where something is told, the place of the living message first. Behind a webhook there is one channel."""
+        found = destinations(self.routes, facts, self.channel)
+        if not self.by_webhook:
+            return found
+        mentions = tuple(dict.fromkeys(name for place in found for name in place.mentions))
+        return [Destination(self.channel, mentions, tuple(one for place in found for one in place.escalations))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +66,31 @@ class Material:
     before: tuple[Event, ...] = ()
     others: tuple[Incident, ...] = ()
     standing: Standing = field(default_factory=Standing)
+    silence: Silence | None = None
 
 
 def single(
     outlet: Outlet, telling: Telling, rule: Rule | None, material: Material, now_us: int
 ) -> tuple[Incident, list[OutboxEntry]]:
     """The entries for one incident, and the incident with the message that it has then. `now_us` is the bot's own clock."""
+    incident, entries = _single(outlet, telling, rule or _bygone(telling.incident), material, now_us)
+    places = outlet.places(Facts.of(incident, rule))
+    if incident.posts > telling.incident.posts:
+        incident = awaited(incident, places, now_us)
+    return spread(telling.incident, incident, entries, places, outlet.call)
+
+
+def awaited(incident: Incident, places: Sequence[Destination], now_us: int) -> Incident:
+    """The incident with the moment at which it is told to others, if nobody has looked at it by then."""
+    after_us = first_escalation_us(places)
+    until_us = now_us + after_us if after_us is not None and incident.work == "new" else None
+    return _replace(incident, told_us=now_us, escalate_at_us=until_us)
+
+
+def _single(
+    outlet: Outlet, telling: Telling, rule: Rule, material: Material, now_us: int
+) -> tuple[Incident, list[OutboxEntry]]:
     incident, occasion = telling.incident, telling.occasion
-    rule = rule or _bygone(incident)
     if outlet.by_webhook:
         if occasion not in (Occasion.OPENING, Occasion.RISE) or not incident.stands_for_itself:
             return incident, []
@@ -108,14 +141,29 @@ def _posted(
     entries = [post, *_background(outlet, incident, name, material, now_us)]
     if old is not None:
         standing = _replaced(material.standing, earlier=None, later=name)
-        closed = opening(incident, rule, material.evidence, zone=outlet.zone, portal_url=outlet.portal_url, standing=standing)
+        closed = opening(
+            incident,
+            rule,
+            material.evidence,
+            zone=outlet.zone,
+            portal_url=outlet.portal_url,
+            standing=standing,
+            below=became(incident, outlet.zone, material.silence),
+        )
         entries.append(_update(outlet, incident, old, closed, now_us))
     return incident, entries
 
 
 def _render(outlet: Outlet, incident: Incident, rule: Rule, material: Material) -> Message:
-    standing = _replaced(material.standing, earlier=incident.earlier)
-    return opening(incident, rule, material.evidence, zone=outlet.zone, portal_url=outlet.portal_url, standing=standing)
+    return opening(
+        incident,
+        rule,
+        material.evidence,
+        zone=outlet.zone,
+        portal_url=outlet.portal_url,
+        standing=_replaced(material.standing, earlier=incident.earlier),
+        below=below(incident, outlet.zone, outlet.hands, material.silence),
+    )
 
 
 def _replaced(standing: Standing, *, earlier: str | None, later: str | None = None) -> Standing:

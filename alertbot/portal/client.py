@@ -126,10 +126,21 @@ class PortalClient:
         """How long the portal keeps its login history; absent where it does not say."""
         return await self._get("/security/audit/settings/lifetime", {}, _parse_lifetime)
 
+    async def end_sessions(self, account: str) -> str:
+        """End every session of an account; what the portal said. The one call that writes: the key needs `*:write`."""
+        path = f"/security/activeconnections/logoutall/{quote(account, safe='')}"
+        try:
+            await self._get(path, {}, parse_answer, method="PUT")
+        except PortalMoved as exc:
+            raise PortalMoved(f"{self._where} does not know this account, or not this call (404).") from exc
+        except NotAllowed as exc:
+            raise NotAllowed(f"{self._where} does not allow this (403): the API key needs the scope `*:write`.") from exc
+        return "done (200)"
+
     def _reader_of(self, feed: Feed) -> Callable[[bytes], Page]:
         return lambda body: parse_page(body, self.portal.name, feed)
 
-    async def _get(self, path: str, query: Mapping[str, str], read: Callable[[bytes], T]) -> Answer[T]:
+    async def _get(self, path: str, query: Mapping[str, str], read: Callable[[bytes], T], *, method: str = "GET") -> Answer[T]:
         """Ask, and ask again while it may help and `patience` lasts. A body that cannot be read is asked for again too."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(PortalTransient),
@@ -139,7 +150,7 @@ class PortalClient:
             reraise=True,
         ):
             with attempt:
-                return await self._ask(path, query, read)
+                return await self._ask(path, query, read, method)
         raise AssertionError("tenacity gives an answer or raises")
 
     def _has_had_enough(self, state: RetryCallState) -> bool:
@@ -147,15 +158,15 @@ class PortalClient:
         spent = max(state.idle_for, state.seconds_since_start or 0.0)
         return spent + state.upcoming_sleep >= self._patience.total_seconds()
 
-    async def _ask(self, path: str, query: Mapping[str, str], read: Callable[[bytes], T]) -> Answer[T]:
+    async def _ask(self, path: str, query: Mapping[str, str], read: Callable[[bytes], T], method: str) -> Answer[T]:
         """One request."""
         await self._pace.wait(self._sleep)
-        url = f"{self.portal.url}{_API}{quote(path, safe='/@')}"
+        url = f"{self.portal.url}{_API}{quote(path, safe='/@%')}"
         headers = {"Authorization": f"Bearer {self.portal.api_key.get_secret_value()}", "Accept": "application/json"}
         try:
             async with (
                 asyncio.timeout(WHOLE_ANSWER_S),
-                self._http.stream("GET", url, params=dict(query), headers=headers, follow_redirects=False) as response,
+                self._http.stream(method, url, params=dict(query), headers=headers, follow_redirects=False) as response,
             ):
                 body = await _body(response)
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, TimeoutError) as exc:

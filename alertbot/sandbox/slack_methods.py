@@ -151,6 +151,13 @@ def _members(space: Workspace, wanted: Arguments) -> Answer:
     return {"users": found.get("users", [])}
 
 
+def _user(space: Workspace, wanted: Arguments) -> Answer:
+    found = next((person for person in space.people if person["id"] == wanted.get("user")), None)
+    if found is None:
+        raise Refused("user_not_found")
+    return {"user": found}
+
+
 def _list(space: Workspace, wanted: Arguments) -> Answer:
     return _channels([each for each in space.channels.values() if not each.private or each.member], wanted)
 
@@ -286,6 +293,7 @@ _METHODS: dict[str, tuple[Callable[[Workspace, Arguments], Answer], str]] = {
     "files.completeUploadExternal": (_complete_upload, "files:write"),
     "users.conversations": (_own_list, _READ),
     "users.list": (lambda space, _: {"members": space.people, "response_metadata": {"next_cursor": ""}}, "users:read"),
+    "users.info": (_user, "users:read"),
     "usergroups.list": (lambda space, _: {"usergroups": space.groups}, "usergroups:read"),
     "usergroups.users.list": (_members, "usergroups:read"),
 }

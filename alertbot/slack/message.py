@@ -89,8 +89,11 @@ def opening(
     zone: ZoneInfo,
     portal_url: str | None = None,
     standing: Standing | None = None,
+    below: Sequence[Block] = (),
 ) -> Message:
-    """The message of an incident as it stands. `evidence` is oldest first; its last event made the rule fire."""
+    """The message of an incident as it stands. `evidence` is oldest first; its last event made the rule fire. `below` says what
+    became of it, and holds its buttons.
+    """
     story = _story(incident, rule, evidence, zone, standing or Standing())
     closed = _closed(story)
     parts = [
@@ -102,6 +105,7 @@ def opening(
         *(() if closed else _to_do(story)),
         *_evidence(story),
         _small_print(story, portal_url),
+        *below,
     ]
     links = tuple(
         link for link in (story.standing.earlier, story.standing.later, story.standing.follower, _of_holder(story)) if link

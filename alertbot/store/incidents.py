@@ -131,6 +131,7 @@ class Incidents(Database):
                 "over_at_us": incident.over_at_us,
                 "revision": incident.revision,
                 "escalate_at_us": incident.escalate_at_us,
+                "silence": incident.silenced.silence if incident.silenced else None,
                 "body": encode(incident),
             }
             for incident in changed

@@ -20,7 +20,7 @@ from alertbot.store.database import chunks
 from alertbot.store.incidents import Incidents
 from alertbot.store.outbox import Outbox
 from alertbot.store.records import encode
-from alertbot.store.tables import incidents, outbox, silences, wishes
+from alertbot.store.tables import incidents, meta, outbox, silences, wishes
 from alertbot.wishes import Wish
 
 _incident_decoder = msgspec.json.Decoder(Incident)
@@ -31,18 +31,20 @@ _wish_decoder = msgspec.json.Decoder(Wish)
 class PeopleCommit(msgspec.Struct, frozen=True, kw_only=True):
     """All that a step of a person's brings, or of the loop that follows up on it: stored whole or not at all.
 
-    `read` holds the revisions of the incidents that it was decided by. `restate` says that their messages do not show it yet;
-    false: `outbox` holds what does. `unwished` names incidents whose wish is taken back.
+    `read` holds the revisions of the incidents that it was decided by. `restate`: their messages do not show it yet; false:
+    `outbox` holds what does; None: it does not show. `unwished` names incidents whose wish is taken back.
     """
 
     read: Mapping[str, int] = {}
     incidents: Sequence[Incident] = ()
     log: Sequence[LogEntry] = ()
     outbox: Sequence[OutboxEntry] = ()
+    summed: Sequence[str] = ()
+    notes: Mapping[str, str] = {}
     silences: Sequence[Silence] = ()
     wishes: Sequence[Wish] = ()
     unwished: Sequence[str] = ()
-    restate: bool = True
+    restate: bool | None = True
 
 
 class Responses(Incidents, Outbox):
@@ -79,6 +81,11 @@ class Responses(Incidents, Outbox):
         due = select(incidents.c.body).where(incidents.c.escalate_at_us <= now_us)
         return self._some(due.order_by(incidents.c.escalate_at_us, incidents.c.id).limit(limit))
 
+    def incidents_silenced(self, silence: str) -> list[Incident]:
+        """Incidents that a silence holds back, in the order in which they opened."""
+        held = select(incidents.c.body).where(incidents.c.silence == silence)
+        return self._some(held.order_by(incidents.c.at_us, incidents.c.id))
+
     def newest_entry(self) -> int:
         """A number that grows whenever something is put into the outbox."""
         with self._read() as connection:
@@ -89,9 +96,12 @@ class Responses(Incidents, Outbox):
         with self._write() as connection:
             self._check_unchanged(connection, step.read)
             self._put_incidents(connection, step.incidents)
-            self._restate(connection, step.incidents, later=step.restate)
+            if step.restate is not None:
+                self._restate(connection, step.incidents, later=step.restate)
             self._log(connection, step.log)
+            self._sum_up(connection, step.summed)
             self._enqueue(connection, step.outbox)
+            self._put(connection, meta, [{"key": key, "value": value} for key, value in step.notes.items()])
             self._put_silences(connection, step.silences)
             self._put_wishes(connection, step.wishes, step.unwished)
 

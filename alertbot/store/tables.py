@@ -159,11 +159,13 @@ incidents = Table(
     _required("body", LargeBinary),
     _required("revision", Integer, server_default=text("0")),
     Column("escalate_at_us", BigInteger),
+    Column("silence", Text),
     _required("restate", Integer, server_default=text("0")),  # 1: its message does not show yet what people did
     Index("incidents_of_key", "portal", "rule", "key"),
     Index("incidents_by_deadline", "phase", "over_at_us"),
     Index("incidents_to_escalate", "escalate_at_us"),
     Index("incidents_to_restate", "restate"),
+    Index("incidents_of_silence", "silence"),
 )
 
 incident_log = Table(

@@ -58,7 +58,7 @@ def events_file(folder: Path) -> Path:
 def test_it_prints_variables_that_open_both_servers_and_ends_on_ctrl_c_with_130() -> None:
     with running() as (process, variables):
         assert set(variables) == {
-            *("DOCSPACE_URL", "DOCSPACE_API_KEY", "SLACK_BOT_TOKEN", "SLACK_CHANNEL", "SLACK_API_URL"),
+            *("DOCSPACE_URL", "DOCSPACE_API_KEY", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_CHANNEL", "SLACK_API_URL"),
         }
         key = {"Authorization": f"Bearer {variables['DOCSPACE_API_KEY']}"}
         rows = httpx.get(variables["DOCSPACE_URL"] + LAST, headers=key).json()["response"]

@@ -30,6 +30,8 @@ def upgrade() -> None:
     op.create_index("wishes_of_rule", "wishes", ["rule", "at_us"], unique=False)
     op.add_column("incidents", sa.Column("revision", sa.Integer(), nullable=False, server_default=sa.text("0")))
     op.add_column("incidents", sa.Column("escalate_at_us", sa.BigInteger(), nullable=True))
+    op.add_column("incidents", sa.Column("silence", sa.Text(), nullable=True))
     op.add_column("incidents", sa.Column("restate", sa.Integer(), nullable=False, server_default=sa.text("0")))
     op.create_index("incidents_to_escalate", "incidents", ["escalate_at_us"], unique=False)
     op.create_index("incidents_to_restate", "incidents", ["restate"], unique=False)
+    op.create_index("incidents_of_silence", "incidents", ["silence"], unique=False)
