@@ -122,13 +122,14 @@ _CORRELATIONS = ("event_count", "value_count", "temporal", "temporal_ordered")
 _AMOUNTS = {"value_sum", "value_avg", "value_percentile", "value_median"}
 
 
-def _correlation_type(name: object) -> object:
+def _correlation_type(given: object) -> str:
+    name = str(given)[:64]
     if name in _AMOUNTS:
         raise ValueError(f"{name} is not supported: logins hold no amounts")
     if name in ("temporal_extended", "temporal_ordered_extended"):
         raise ValueError(f"{name} is not part of Sigma 2.1; chain correlations instead")
     if name not in _CORRELATIONS:
-        meant = closest(str(name)[:64], _CORRELATIONS)
+        meant = closest(name, _CORRELATIONS)
         raise ValueError(f"must be one of {', '.join(_CORRELATIONS)}" + (f"; did you mean {meant}?" if meant else ""))
     return name
 
