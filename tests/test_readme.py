@@ -187,7 +187,8 @@ def test_every_configuration_of_the_readme_is_valid(block: Block, elsewhere: Pat
         "/etc/alertbot/rules", str(elsewhere / "rules")
     )
     (elsewhere / "alertbot.yaml").write_text(text)
-    variables = {name: f"xoxb-{name}" for name in re.findall(r"\$\{(\w+)\}", text)}
+    names = re.findall(r"\$\{(\w+)\}", text)
+    variables = {name: f"xapp-{name}" if "APP" in name else f"xoxb-{name}" for name in names}
     settings = config.load(None, variables)
     assert settings.warnings == ()
     settings.need_slack()

@@ -112,7 +112,7 @@ async def _photograph(url: str, picture: Path, size: str, folder: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Take the picture of the README.")
     parser.add_argument("picture", nargs="?", type=Path, default=ROOT / "docs" / "alert.png")
-    parser.add_argument("--size", default="960,990", help="the page's width and height in pixels")
+    parser.add_argument("--size", default="960,1100", help="the page's width and height in pixels")
     wanted = parser.parse_args()
     asyncio.run(take(wanted.picture.absolute(), wanted.size))
     sys.stdout.write(f"{wanted.picture}\n")
