@@ -14,6 +14,7 @@ from typing import Any
 from alertbot.engine import Engine
 from alertbot.event import Event, EventRef, id_of
 from alertbot.finding import Finding
+from alertbot.incidents import level_of
 from alertbot.moments import iso, span_us
 from alertbot.rules.model import LEVELS, Level, Rule
 
@@ -51,7 +52,7 @@ class Report:
 
     def level(self, found: Finding) -> Level:
         """The level that people would have read."""
-        return self.rules[found.rule].level
+        return level_of(self.rules[found.rule], self.firing.get(found.firing))
 
 
 def backtest(

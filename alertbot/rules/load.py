@@ -124,7 +124,8 @@ class _Loader:
                     yield document.mistake(way, "a rule cannot hold itself back")
                 elif name not in self.rules and not others_broken:
                     meant = closest(name, self.rules)
-                    yield document.mistake(way, f"there is no rule {name!r}" + (f"; did you mean {meant!r}?" if meant else ""))
+                    hint = f"; did you mean {meant!r}?" if meant else " among those that were read"
+                    yield document.mistake(way, f"there is no rule {name!r}{hint}", warning=True)
 
     def _wrong_waiting(self, *, others_broken: bool) -> Iterator[Mistake]:
         """What is wrong with waiting for other rules: no such rule, one that is off or is never heard, a circle."""

@@ -323,14 +323,20 @@ def test_what_is_told_comes_out_as_written(tmp_path, monkeypatch):
     assert (loaded.group, loaded.inhibits, loaded.route) == (("ip",), ("b",), "night")
 
 
-def test_a_rule_holds_back_only_rules_that_there_are(tmp_path):
-    said = mistakes(
-        tmp_path,
-        "title: x\nname: x\ndetection: {a: {ip: x}}\ninhibits: [x, guesing]\n---\ntitle: y\nname: guessing\ndetection: {a: {ip: x}}\n",
+def test_a_rule_cannot_hold_itself_back(tmp_path):
+    said = mistakes(tmp_path, "title: x\nname: x\ndetection: {a: {ip: x}}\ninhibits: [x]\n")
+    assert said == ["a.yml:4:12: inhibits[0]: a rule cannot hold itself back"]
+
+
+def test_holding_back_a_rule_that_was_not_read_is_a_warning(tmp_path):
+    (tmp_path / "a.yml").write_text(
+        "title: x\nname: x\ndetection: {a: {ip: x}}\ninhibits: [guesing, other]\n---\n"
+        "title: y\nname: guessing\ndetection: {a: {ip: x}}\n"
     )
+    said = [str(warning).partition("a.yml:")[2] for warning in load_rules([tmp_path]).warnings]
     assert said == [
-        "a.yml:4:12: inhibits[0]: a rule cannot hold itself back",
-        "a.yml:4:15: inhibits[1]: there is no rule 'guesing'; did you mean 'guessing'?",
+        "4:12: warning: inhibits[0]: there is no rule 'guesing'; did you mean 'guessing'?",
+        "4:21: warning: inhibits[1]: there is no rule 'other' among those that were read",
     ]
 
 

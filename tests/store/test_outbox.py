@@ -119,3 +119,53 @@ def test_what_became_of_an_entry_is_written_down(store: Store) -> None:
     store.settle([moved])
     assert store.entries() == [moved]
     assert store.counts().outbox == {"waiting": 1}
+
+
+def test_an_update_that_waits_takes_in_the_newer_state(store: Store) -> None:
+    put(store, entry("first"))
+    (first,) = store.claim(5)
+    store.settle([stands(first.entry, Place("C", "1.0"), 6)])
+    put(store, entry("u1", kind="update", update_of="first", not_before_us=90))
+    put(store, entry("u2", kind="update", update_of="first", not_before_us=99))
+    (waiting,) = store.entries(state="waiting")
+    assert (waiting.id, waiting.not_before_us, waiting.message.text) == ("u1", 90, entry("u2").message.text)
+    (taken,) = store.claim(100)
+    put(store, entry("u3", kind="update", update_of="first"))
+    assert [each.id for each in store.entries(state="waiting")] == ["u3"]
+    assert taken.entry.message.text == entry("u2").message.text
+
+
+def test_a_message_that_waits_is_sent_as_it_stands_then(store: Store) -> None:
+    put(store, entry("first"), entry("u1", kind="update", update_of="first"))
+    assert [(each.id, each.message.text) for each in store.entries()] == [("first", entry("u1").message.text)]
+
+
+def test_what_another_entry_tells_of_is_not_sent_any_more(store: Store) -> None:
+    put(store, entry("old"), entry("reply", thread_of="old"), entry("on its way", channel="#b"), entry("other"))
+    store.claim(5, busy=["#a"])
+    poll = PollCommit(state=PortalState(name="main"), summed=["old", "on its way"], outbox=[entry("summary")])
+    store.commit_poll(poll)
+    states = {each.id: each.state for each in store.entries()}
+    assert states == {"old": "summed", "reply": "summed", "on its way": "sending", "other": "waiting", "summary": "waiting"}
+    assert names(store.claim(6, busy=["#b"])) == ["other"]
+
+
+def test_messages_of_incidents_that_wait_for_long_are_found(store: Store) -> None:
+    put(
+        store,
+        entry("a", portal="main", incident="i1", created_us=10),
+        entry("b", portal="main", incident="i2", created_us=50),
+        entry("c", portal="main", created_us=10),
+        entry("d", portal="main", incident="i1", created_us=10, thread_of="a"),
+        entry("e", portal="other", incident="i3", created_us=10),
+    )
+    assert store.old_openings("main", 20) == {"a": "i1"}
+
+
+def test_where_linked_messages_stand_comes_with_the_entry(store: Store) -> None:
+    put(store, entry("first"))
+    (first,) = store.claim(5)
+    store.settle([stands(first.entry, Place("C", "1.0"), 6)])
+    put(store, entry("second", message=Message(text="x", links=("first", "nowhere"))))
+    (due,) = store.claim(7)
+    assert due.links == {"first": Place("C", "1.0")}

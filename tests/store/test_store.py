@@ -321,3 +321,26 @@ def test_large_numbers_survive(store: Store) -> None:
     event = login(2**62, sys.maxsize)
     store.commit_poll(PollCommit(state=MAIN, events=[event]))
     assert list(store.events("main")) == [event]
+
+
+def test_incidents_near_in_time_open_work_and_those_of_a_rule_are_found(store: Store) -> None:
+    kept = [
+        incident("old", at_us=0, key="Anna"),
+        incident("near", at_us=90, key="anna"),
+        incident("other", at_us=95, key="ben", phase="over"),
+        incident("done", at_us=99, key="cem", phase="over", work="resolved"),
+    ]
+    store.commit_poll(PollCommit(state=MAIN, incidents=kept))
+    assert [one.id for one in store.near_incidents("main", "guessing", [("ANNA",)], 50, 100)] == ["near"]
+    assert [one.id for one in store.near_incidents("main", "guessing", [("anna",)], 0, 100)] == ["old", "near"]
+    assert [one.id for one in store.open_incidents("main", "guessing")] == ["old", "near"]
+    assert [one.id for one in store.open_work("main", 0, 10)] == ["other", "near", "old"]
+    assert [one.id for one in store.open_work("main", 91, 10)] == ["other"]
+    assert [one.id for one in store.incidents_of_rule("main", "guessing", 90)] == ["near", "other", "done"]
+    assert store.count_incidents("main", "guessing", 95) == 2
+
+
+def test_notes_of_a_poll_replace_those_of_the_same_name(store: Store) -> None:
+    store.commit_poll(PollCommit(state=MAIN, notes={"storms:main": "[1]"}))
+    store.commit_poll(PollCommit(state=MAIN, notes={"storms:main": "[]"}))
+    assert store.meta("storms:main") == "[]"
