@@ -12,6 +12,7 @@ from alertbot.cli.options import Config, Format, FormatOption
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from alertbot.config import Settings
     from alertbot.errors import Mistake
     from alertbot.rules.inline import TestResult
     from alertbot.rules.model import Rule
@@ -48,10 +49,12 @@ def check(paths: Paths = None, report: FormatOption = Format.TABLE, config: Conf
     said: list[Mistake] = []
     rules: Sequence[Rule] = ()
     try:
-        chosen, said = _chosen(paths, config)
+        chosen, settings = _chosen(paths, config)
+        said += settings.warnings if settings is not None else ()
         book = load_rules(chosen)
         rules = book.rules
         said += sorted([*book.warnings, *expiring(book.expiries, datetime.now(UTC).date())])
+        said += _under_hours(rules, settings) if settings is not None else ()
     except Mistakes as exc:
         said += exc.mistakes
     _tell(said, rules, report)
@@ -92,19 +95,42 @@ def test(  # it is a command, not one of pytest's
 test.__test__ = False  # type: ignore[attr-defined]  # pytest takes it for one of its own
 
 
-def _chosen(paths: Sequence[Path] | None, config: Path | None) -> tuple[list[Path], list[Mistake]]:
-    """The rule files and folders to look at, and the warnings about the configuration that names them."""
+def _chosen(paths: Sequence[Path] | None, config: Path | None) -> tuple[list[Path], Settings | None]:
+    """The rule files and folders to look at, and the configuration that names them."""
     import os
 
     if paths and config is None:
-        return list(paths), []
+        return list(paths), None
     from alertbot.config import SEARCH, load
     from alertbot.rules.load import shipped_rules
 
     if config is not None or "DOCSPACE_URL" in os.environ or any(file.is_file() for file in SEARCH):
         settings = load(config, os.environ)
-        return [_near(path) for path in paths or settings.rules], list(settings.warnings)
-    return [Path("rules") if Path("rules").is_dir() else shipped_rules()], []
+        return [_near(path) for path in paths or settings.rules], settings
+    return [Path("rules") if Path("rules").is_dir() else shipped_rules()], None
+
+
+def _under_hours(rules: Sequence[Rule], settings: Settings) -> list[Mistake]:
+    """Warnings about people of the store under no hours or several; none where there is no store yet or no rule of hours."""
+    from alertbot.rules.coverage import hours_coverage, hours_rules
+
+    if not hours_rules(rules):
+        return []
+    import msgspec
+
+    from alertbot.errors import Mistake, StoreError
+    from alertbot.portal.people import Person
+    from alertbot.store.store import Store
+
+    said: list[Mistake] = []
+    try:
+        with Store.open(settings.store, write=False) as store:
+            for portal in settings.portals:
+                people = [msgspec.json.decode(one.body, type=Person) for one in store.people(portal.name)]
+                said += [Mistake(portal.name, 0, 0, one, warning=True) for one in hours_coverage(rules, people)]
+    except StoreError:
+        return []  # before the first `run` there is none; what else is wrong with it, `run` and `doctor` say
+    return said
 
 
 def _near(path: Path) -> Path:

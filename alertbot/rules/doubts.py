@@ -1,54 +1,23 @@
 """What is odd about a rule without being wrong: that it can never fire, or that who logs in can choose to keep it quiet.
 
-An event is thought of in kinds: each action of the login feed, one that no table knows, and the audit trail. Of each kind some
-fields are known or absent; a condition that is false for every kind, whatever the other fields hold, can never match.
+In come a rule and the conditions that it looks at events with; out go warnings, each with the way to its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeGuard
+from collections.abc import Callable, Iterator, Sequence
 
 from alertbot.actions import ACTIONS, BY_NAME
-from alertbot.rules.condition import (
-    NEVER,
-    And,
-    Condition,
-    InNetworks,
-    Is,
-    Like,
-    Not,
-    Or,
-    Present,
-    Refers,
-    all_of,
-    leaves,
-)
-from alertbot.rules.fields import closest, kind_of
-from alertbot.rules.match import text_test
+from alertbot.rules.condition import NEVER, And, Condition, Is, Not, Present, all_of, leaves
+from alertbot.rules.fields import closest
+from alertbot.rules.kinds import AUDIT_ONLY, LOGIN_ONLY, VALUES, kinds_of, may_hold
 from alertbot.rules.model import Absence, Distinct, Dormant, Hours, Rule
 from alertbot.rules.sigma import Way
 
 Warn = Callable[..., None]
-Kind = Mapping[str, str | None]
-"""What is known of an event: a field → its text in lower case, None where it is absent."""
 
 CHOSEN = frozenset({"ip", "network", "country", "countryCode", "city", "geo"})
 """Fields that who logs in can choose: the portal believes the address that it is told."""
-
-AUDIT_ONLY = frozenset({"actionType", "product", "location", "target", "entries", "context"})
-LOGIN_ONLY = frozenset({"outcome", "method", "reason"})
-_VALUES: Mapping[str, frozenset[str]] = {
-    "feed": frozenset({"login", "audit"}),
-    "outcome": frozenset({"success", "failure", "session"}),
-    "method": frozenset(action.method for action in ACTIONS.values() if action.method),
-    "reason": frozenset(action.reason for action in ACTIONS.values() if action.reason),
-    "role": frozenset({"owner", "admin", "room_admin", "user", "guest"}),
-    "known": frozenset({"true", "false"}),
-    "tfa": frozenset({"true", "false"}),
-    "ipPartial": frozenset({"true", "false"}),
-}
-"""Fields that hold one of few values, and these."""
 
 _DAY = 24 * 60
 _WEEK = 7 * _DAY
@@ -76,85 +45,7 @@ def doubt(rule: Rule, looks: Sequence[Condition], only: Condition | None, exempt
 def _can_match(condition: Condition, rule: Rule) -> bool:
     if condition == NEVER:
         return False
-    return any(_holds(condition, kind) is not False for feed in rule.feeds for kind in _kinds(feed))
-
-
-def _kinds(feed: str) -> Iterator[Kind]:
-    """What events of a feed can be like, as far as it is known."""
-    if feed == "audit":
-        yield {"feed": "audit", **dict.fromkeys(LOGIN_ONLY)}
-        return
-    absent = dict.fromkeys(AUDIT_ONLY)
-    for action in ACTIONS.values():
-        known = {"event": action.event, "outcome": action.outcome, "method": action.method, "reason": action.reason}
-        texts = {field: text.lower() if text else None for field, text in known.items()}
-        yield {"feed": "login", "actionId": str(action.id), **texts, **absent}
-    yield {"feed": "login", "event": None, **dict.fromkeys(LOGIN_ONLY), **absent}
-
-
-def _holds(condition: Condition, kind: Kind) -> bool | None:
-    """Whether the condition holds for an event of this kind; None: the rest of the event decides."""
-    match condition:
-        case And(parts):
-            answers = [_holds(part, kind) for part in parts]
-            if False in answers or _contradictory(
-                [part for part, answer in zip(parts, answers, strict=True) if answer is None]
-            ):
-                return False
-            return None if None in answers else True
-        case Or(parts):
-            answers = [_holds(part, kind) for part in parts]
-            return True if True in answers else None if None in answers else False
-        case Not(part):
-            answer = _holds(part, kind)
-            return None if answer is None else not answer
-        case leaf:
-            return _leaf_holds(leaf, kind)
-
-
-def _leaf_holds(leaf: Any, kind: Kind) -> bool | None:
-    field = leaf.field
-    if field is None or isinstance(leaf, Refers) or getattr(leaf, "part", None):
-        return None
-    if isinstance(leaf, Is) and field in _VALUES and not {value.lower() for value in leaf.values} & _VALUES[field]:
-        return False
-    if field not in kind:
-        return None
-    text = kind[field]
-    if text is None:
-        return False
-    if isinstance(leaf, Present):
-        return True
-    return text_test(leaf)(text) if _ignores_case(leaf) else None
-
-
-def _ignores_case(leaf: Condition) -> TypeGuard[Is | Like | InNetworks]:
-    return isinstance(leaf, InNetworks) or (isinstance(leaf, Is | Like) and not leaf.cased)
-
-
-def _contradictory(parts: Sequence[Condition]) -> bool:
-    """Whether parts that all must hold leave no value for a field."""
-    if any(Not(part) in parts for part in parts):
-        return True
-    fields = {part.field for part in parts if isinstance(part, Is) and kind_of(part.field) != "several"}
-    return any(_no_value_left(field, parts) for field in fields)
-
-
-def _no_value_left(field: str, parts: Sequence[Condition]) -> bool:
-    """Whether none of the values that a field must have passes the other tests of it."""
-    if Not(Present(field)) in parts:
-        return True
-    mine = [part for part in parts if isinstance(part, Is | Like | InNetworks) and part.field == field]
-    refused = [part.part for part in parts if isinstance(part, Not)]
-    allowed = [{value.lower() for value in part.values} for part in mine if isinstance(part, Is)]
-    values = set.intersection(*allowed)
-    for part in mine:
-        if _ignores_case(part):
-            values = {value for value in values if text_test(part)(value)}
-    for other in refused:
-        if _ignores_case(other) and other.field == field:
-            values = {value for value in values if not text_test(other)(value)}
-    return not values
+    return any(may_hold(condition, kind) for feed in rule.feeds for kind in kinds_of(feed))
 
 
 def _unknown_values(condition: Condition, rule: Rule) -> Iterator[str]:
@@ -169,8 +60,8 @@ def _unknown_values(condition: Condition, rule: Rule) -> Iterator[str]:
 
 def _unknown_value(field: str, value: str, rule: Rule) -> str | None:
     text = value.lower()
-    if field in _VALUES and text not in _VALUES[field]:
-        return _no_such(f"{field} is never {value!r}", closest(text, _VALUES[field]))
+    if field in VALUES and text not in VALUES[field]:
+        return _no_such(f"{field} is never {value!r}", closest(text, VALUES[field]))
     if rule.feeds == {"login"}:
         if field == "event" and text and text not in BY_NAME:
             names = {name: str(action.event) for name, action in BY_NAME.items()}

@@ -58,7 +58,7 @@ def select(condition: Condition) -> Selection:
         return select(in_zone(condition, zone))
 
     equals = tuple(sorted(equalities(condition).items()))
-    return Selection(_compile(condition), fingerprint(condition), equals, zoned if ends(condition) else None)
+    return Selection(_compile(condition), fingerprint(condition), equals, zoned if ends(condition) else None, condition)
 
 
 def _compile(condition: Condition) -> Test:

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta, tzinfo
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 from alertbot.errors import Mistake
 from alertbot.event import Event, Feed
+
+if TYPE_CHECKING:
+    from alertbot.rules.condition import Condition
 
 Level = Literal["informational", "low", "medium", "high", "critical"]
 LEVELS: tuple[Level, ...] = ("informational", "low", "medium", "high", "critical")
@@ -26,13 +29,14 @@ class Selection:
     Two selections with the same `fingerprint` give the same answer for every event, so the engine asks one of them.
     `equals` names fields of which the event must hold one of the values (in lower case) to match at all: what the engine
     indexes by. Empty: any event may match. `zoned` is there where parts of it count only up to a day: it gives the selection
-    whose days are those of a zone; without it they are days in UTC.
+    whose days are those of a zone; without it they are days in UTC. `condition` is what `test` was compiled from.
     """
 
     test: Callable[[Event], bool] = field(compare=False, repr=False)
     fingerprint: str
     equals: tuple[tuple[str, frozenset[str]], ...] = ()
     zoned: Callable[[tzinfo], Selection] | None = field(default=None, compare=False, repr=False)
+    condition: Condition | None = field(default=None, compare=False, repr=False)
 
     def in_zone(self, zone: tzinfo) -> Selection:
         """The selection with its days in a zone."""

@@ -9,10 +9,16 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from alertbot.cli import execute
+from alertbot.portal.people import Person
+from alertbot.store.records import PollCommit, PortalState, StoredPerson
+from alertbot.store.store import Store
 from tests.rules.build import write
+
+PEOPLE = {"anna": ("Sales",), "bob": ()}
 
 GOOD = """
 title: x
@@ -177,3 +183,17 @@ def test_check_warns_of_exceptions_that_have_ended(here, capsys):
     warning, summary = capsys.readouterr().out.splitlines()
     assert warning.startswith("rules/a.yml:8:53: warning: the exception (trip) has not applied since the end of 2020-02-01")
     assert summary == "1 rule, 1 test: fine (1 warning)"
+
+
+def test_check_with_a_store_names_people_without_hours(here, capsys):
+    config = "portals: [{name: main, url: 'https://acme.example.com', api_key: x}]\nrules: [rules]\nstore: sqlite:///a.db\n"
+    write(here, "alertbot.yaml", config)
+    write(here, "rules/a.yml", "title: x\ndetection: {a: {groups: Sales}}\nhours: {outside: 07:00-20:00}\n")
+    assert execute(["check"]) == 0
+    assert "no hours rule covers" not in capsys.readouterr().out
+    people = [Person(id=name, email=f"{name}@x.org", groups=groups, status="active") for name, groups in PEOPLE.items()]
+    with Store.open(f"sqlite:///{here}/a.db", write=True) as store:
+        stored = tuple(StoredPerson(one.id, msgspec.json.encode(one)) for one in people)
+        store.commit_poll(PollCommit(state=PortalState(name="main"), people=stored))
+    assert execute(["check"]) == 0
+    assert "main: warning: no hours rule covers 1 active person: bob@x.org" in capsys.readouterr().out

@@ -1,0 +1,115 @@
+"""Kinds of events, and what a condition makes of them when the rest of an event is unknown.
+
+A kind says of some fields what they hold, or that they are absent: each action of the login feed is one, with an action that no
+table knows and the audit trail. A condition holds for a kind, does not, or (None) the other fields decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeGuard
+
+from alertbot.actions import ACTIONS
+from alertbot.rules.condition import And, Condition, InNetworks, Is, Like, Not, Or, Present, Refers
+from alertbot.rules.fields import kind_of
+from alertbot.rules.match import text_test
+
+Kind = Mapping[str, tuple[str, ...]]
+"""What is known of an event: a field → its texts in lower case, none where it is absent."""
+
+AUDIT_ONLY = frozenset({"actionType", "product", "location", "target", "entries", "context"})
+LOGIN_ONLY = frozenset({"outcome", "method", "reason"})
+VALUES: Mapping[str, frozenset[str]] = {
+    "feed": frozenset({"login", "audit"}),
+    "outcome": frozenset({"success", "failure", "session"}),
+    "method": frozenset(action.method for action in ACTIONS.values() if action.method),
+    "reason": frozenset(action.reason for action in ACTIONS.values() if action.reason),
+    "role": frozenset({"owner", "admin", "room_admin", "user", "guest"}),
+    "known": frozenset({"true", "false"}),
+    "tfa": frozenset({"true", "false"}),
+    "ipPartial": frozenset({"true", "false"}),
+}
+"""Fields that hold one of few values, and these."""
+
+
+def kinds_of(feed: str) -> Iterator[Kind]:
+    """What events of a feed can be like, as far as it is known."""
+    if feed == "audit":
+        yield {"feed": ("audit",), **dict.fromkeys(LOGIN_ONLY, ())}
+        return
+    absent: Kind = dict.fromkeys(AUDIT_ONLY, ())
+    for action in ACTIONS.values():
+        known = {"event": action.event, "outcome": action.outcome, "method": action.method, "reason": action.reason}
+        texts = {field: (text.lower(),) if text else () for field, text in known.items()}
+        yield {"feed": ("login",), "actionId": (str(action.id),), **texts, **absent}
+    yield {"feed": ("login",), "event": (), **dict.fromkeys(LOGIN_ONLY, ()), **absent}
+
+
+def may_hold(condition: Condition, kind: Kind) -> bool:
+    """Whether an event of this kind may meet the condition."""
+    return _holds(condition, kind) is not False
+
+
+def _holds(condition: Condition, kind: Kind) -> bool | None:
+    """Whether the condition holds for an event of this kind; None: the rest of the event decides."""
+    match condition:
+        case And(parts):
+            answers = [_holds(part, kind) for part in parts]
+            if False in answers or _contradictory(
+                [part for part, answer in zip(parts, answers, strict=True) if answer is None]
+            ):
+                return False
+            return None if None in answers else True
+        case Or(parts):
+            answers = [_holds(part, kind) for part in parts]
+            return True if True in answers else None if None in answers else False
+        case Not(part):
+            answer = _holds(part, kind)
+            return None if answer is None else not answer
+        case leaf:
+            return _leaf_holds(leaf, kind)
+
+
+def _leaf_holds(leaf: Any, kind: Kind) -> bool | None:
+    field = leaf.field
+    if field is None or isinstance(leaf, Refers) or getattr(leaf, "part", None):
+        return None
+    if isinstance(leaf, Is) and field in VALUES and not {value.lower() for value in leaf.values} & VALUES[field]:
+        return False
+    if field not in kind:
+        return None
+    texts = kind[field]
+    if not texts:
+        return False
+    if isinstance(leaf, Present):
+        return True
+    return any(map(text_test(leaf), texts)) if _ignores_case(leaf) else None
+
+
+def _ignores_case(leaf: Condition) -> TypeGuard[Is | Like | InNetworks]:
+    return isinstance(leaf, InNetworks) or (isinstance(leaf, Is | Like) and not leaf.cased)
+
+
+def _contradictory(parts: Sequence[Condition]) -> bool:
+    """Whether parts that all must hold leave no value for a field."""
+    if any(Not(part) in parts for part in parts):
+        return True
+    fields = {part.field for part in parts if isinstance(part, Is) and kind_of(part.field) != "several"}
+    return any(_no_value_left(field, parts) for field in fields)
+
+
+def _no_value_left(field: str, parts: Sequence[Condition]) -> bool:
+    """Whether none of the values that a field must have passes the other tests of it."""
+    if Not(Present(field)) in parts:
+        return True
+    mine = [part for part in parts if isinstance(part, Is | Like | InNetworks) and part.field == field]
+    refused = [part.part for part in parts if isinstance(part, Not)]
+    allowed = [{value.lower() for value in part.values} for part in mine if isinstance(part, Is)]
+    values = set.intersection(*allowed)
+    for part in mine:
+        if _ignores_case(part):
+            values = {value for value in values if text_test(part)(value)}
+    for other in refused:
+        if _ignores_case(other) and other.field == field:
+            values = {value for value in values if not text_test(other)(value)}
+    return not values
