@@ -6,12 +6,13 @@ In come a rule and the conditions that it looks at events with; out go warnings,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 
 from alertbot.actions import ACTIONS, BY_NAME
 from alertbot.rules.condition import NEVER, And, Condition, Is, Not, Present, all_of, leaves
 from alertbot.rules.fields import closest
 from alertbot.rules.kinds import AUDIT_ONLY, LOGIN_ONLY, VALUES, kinds_of, may_hold
-from alertbot.rules.model import Absence, Distinct, Dormant, Hours, Rule
+from alertbot.rules.model import Absence, Distinct, Dormant, FirstSeen, Hours, LearnedHours, Rule
 from alertbot.rules.sigma import Way
 
 Warn = Callable[..., None]
@@ -19,6 +20,7 @@ Warn = Callable[..., None]
 CHOSEN = frozenset({"ip", "network", "country", "countryCode", "city", "geo"})
 """Fields that who logs in can choose: the portal believes the address that it is told."""
 
+_LEARNED_DAYS = timedelta(days=10)
 _DAY = 24 * 60
 _WEEK = 7 * _DAY
 
@@ -95,6 +97,10 @@ def _silent_pattern(rule: Rule, looks: Sequence[Condition]) -> Iterator[tuple[tu
             yield from _too_few_values(pattern, rule, looks)
     elif isinstance(pattern, Hours) and _whole_week(pattern):
         yield ("hours",), "can never fire: these hours are the whole week"
+    elif isinstance(pattern, LearnedHours) and pattern.learn < _LEARNED_DAYS:
+        yield ("hours", "learn"), "can never fire: it is silent until there were matches on 10 of these days"
+    elif isinstance(pattern, FirstSeen) and pattern.learn and any(set(fields) <= set(rule.by) for fields in pattern.each):
+        yield ("first_seen",), "can never fire: what is looked for is in the key, so it is never new for it"
     elif isinstance(pattern, Dormant) and pattern.after >= pattern.memory and rule.by != ("account",):
         yield ("dormant",), "can never fire: what is silent for longer than `memory` is forgotten"
     elif isinstance(pattern, Absence) and pattern.hours is not None and not pattern.hours.hours:

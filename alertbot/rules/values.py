@@ -154,7 +154,13 @@ def _one_or_more(item: dict[str, Any]) -> WithJsonSchema:
 
 _SHOWN = PlainSerializer(show_duration, return_type=str)
 Span = Annotated[Duration, AfterValidator(_positive), _SHOWN]
-Learn = Annotated[Duration, AfterValidator(_not_too_long), BeforeValidator(_zero_or_span), _SHOWN]
+Learn = Annotated[
+    Duration,
+    AfterValidator(_not_too_long),
+    BeforeValidator(_zero_or_span),
+    _SHOWN,
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": "^[0-9]{1,9}[smhd]$"}, {"const": 0}], "examples": ["7d", 0]}),
+]
 Text = Annotated[str, BeforeValidator(_words)]
 Texts = Annotated[list[Text], BeforeValidator(_listed), _one_or_more({"type": "string"})]
 KeyField = Annotated[str, AfterValidator(_key_field), WithJsonSchema(_ONE_FIELD)]
