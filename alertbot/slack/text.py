@@ -54,6 +54,8 @@ _ESCAPED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 def clean(text: str) -> str:
     """The text with everything hidden made visible, on one line. Nothing else about it changes."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(_units(text))
 
 
