@@ -42,6 +42,9 @@ def run(
     book = load_rules(settings.rules)
     for warning in (*settings.warnings, *book.warnings):
         complain(str(warning))
+    if all(rule.mode == "off" for rule in book.rules):
+        places = ", ".join(map(str, settings.rules))
+        raise UsageError(f"There is no rule in {places}: alertbot would watch and never tell. `alertbot init` writes some.")
     log.configure(secrets=settings.secrets, level=log_level)
     with Store.open(settings.store, write=True) as store:
         asyncio.run(Service(settings, book, store).run())

@@ -230,7 +230,7 @@ def judge(office: World, play: Play) -> None:
     assert found.accounts("guessing") == news
     assert news, from_us(found.watching_since_us)
     for login in news:
-        told = [m for m in found.messages if login in words(m) and "Password guessing" in m.text]
+        told = [m for m in found.messages if login in words(m) and "Password guessing" in m.text and m.thread_ts is None]
         assert len(told) == 1, login
 
 

@@ -167,19 +167,14 @@ class World:
 
     async def told(self, text: str, times: int = 1) -> Posted:
         """Wait until so many messages show a text; the last of them."""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await self.slack.space.until(lambda _: len(self.about(text)) >= times)
-        except TimeoutError:
-            raise AssertionError(f"nobody was told of {text!r}\n{self.log}") from None
+        await self.until(lambda: len(self.about(text)) >= times, f"nobody was told of {text!r}")
         return self.about(text)[-1]
 
     async def first_told(self) -> Posted:
         """Wait until the first message stands, and the list in its thread if there is to be one."""
         first = await self.told("alertbot now watches")
         if not first.webhook and "the list by rule is in the thread" in words(first):
-            async with asyncio.timeout(PATIENCE):
-                await self.slack.space.until(lambda _: bool(self.slack.space.replies(first.ts)))
+            await self.until(lambda: bool(self.slack.space.replies(first.ts)), "there is no list in the thread")
         return first
 
     # -- the store -----------------------------------------------------------------------------------------------------
@@ -195,14 +190,24 @@ class World:
             state = store.portal("main")
             newest_us = store.newest_us("main")
         stored = sum(count.count for count in counts.events)
-        waiting = sum(number for name, number in counts.outbox.items() if name != "sent")
+        waiting = sum(number for name, number in counts.outbox.items() if name not in ("sent", "summed"))
         evaluated = state.evaluated_to_us is not None and newest_us is not None and state.evaluated_to_us >= newest_us
         in_order = state.rebuild_from_us is None
         return stored == len(self.portal.shown()) and evaluated and in_order and not waiting and bool(counts.outbox)
 
     async def settled(self) -> None:
         """Wait for `is_settled`."""
-        await until(self.is_settled, lambda: f"it does not settle\n{self.log}")
+        await self.until(self.is_settled, "it does not settle")
+
+    async def until(self, ready: Callable[[], bool], failure: str) -> None:
+        """Look again and again until something is so, while the program that was started last runs."""
+        deadline = time.monotonic() + PATIENCE
+        while not ready():
+            died = bool(self.processes) and self.processes[-1].returncode is not None
+            assert not died, f"{failure}: it has ended\n{self.log}"
+            assert "Traceback" not in self.log, self.log
+            assert time.monotonic() < deadline, f"{failure}\n{self.log}"
+            await asyncio.sleep(0.02)
 
     def count(self) -> Count:
         """What there is now, in the store and in Slack."""
@@ -244,19 +249,22 @@ class Count:
         self.rules = load_rules([rules]).rules
 
     def agrees(self, *, posts_once: bool = True) -> None:
-        """Each event and each finding once, an opening for each incident, a post for each message of the outbox."""
+        """Each event and each finding once, a place where each incident is told, a post for each message of the outbox."""
         assert Counter(event.id for event in self.events) == self.shown
         expected = Engine(self.rules, "main", UTC).fold_all(self.events)
         assert {found.id: found for found in self.findings} == {found.id: found for found in expected}
         assert len(self.findings) == len(expected)
         openings = Counter(entry.incident for entry in self.outbox if entry.kind == "opening")
-        assert openings == Counter(incident.id for incident in self.incidents)
+        assert max(openings.values(), default=1) == 1
+        posts = Counter(entry.id for entry in self.outbox if entry.update_of is None and entry.state != "summed")
+        for incident in self.incidents:
+            assert not incident.stands_for_itself or (incident.message or incident.summary) in posts, incident
         kinds = Counter(entry.kind for entry in self.outbox)
         assert kinds["first_start"] == 1
         assert kinds["first_start_list"] <= 1
-        assert {entry.state for entry in self.outbox} == {"sent"}
+        assert {entry.state for entry in self.outbox} <= {"sent", "summed"}
         if posts_once:
-            assert Counter(message.outbox_id for message in self.messages) == Counter(entry.id for entry in self.outbox)
+            assert Counter(message.outbox_id for message in self.messages) == posts
 
     def accounts(self, rule: str) -> set[str]:
         """The accounts that incidents of a rule are about."""
@@ -287,14 +295,6 @@ async def ended(process: Process) -> int:
     """Wait for a process to end; its exit code."""
     async with asyncio.timeout(PATIENCE):
         return await process.wait()
-
-
-async def until(ready: Callable[[], bool], failure: Callable[[], str], *, patience: float = PATIENCE) -> None:
-    """Look again and again, until something is so that nobody tells of."""
-    deadline = time.monotonic() + patience
-    while not ready():
-        assert time.monotonic() < deadline, failure()
-        await asyncio.sleep(0.05)
 
 
 def words(message: Posted) -> str:
