@@ -71,7 +71,8 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="c
     @property
     def ref(self) -> EventRef:
         """Feed and id in one number."""
-        return EventRef(self.id * 2 + (self.feed == "audit"))
+        # A hot path: the type is named without a call.
+        return self.id * 2 + (self.feed == "audit")  # type: ignore[return-value]
 
     @property
     def order(self) -> tuple[int, str, int]:

@@ -39,7 +39,7 @@ class BurstState(State):
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match."""
         table = self.table
-        if table.turn_us is None or at_us >= table.turn_us:
+        if at_us >= table.turn_us:
             table.turn(at_us)
         cell = table.cells[key]
         if len(cell) == self.full:

@@ -52,7 +52,7 @@ class CountedState(State):
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match; one without a value that could be counted does not count."""
         table = self.table
-        if table.turn_us is None or at_us >= table.turn_us:
+        if at_us >= table.turn_us:
             table.turn(at_us)
         cell = table.cells[key]
         thing = self._thing(event, cell)

@@ -16,18 +16,19 @@ from alertbot.rules.model import Distinct, Rule
 
 
 class Seen:
-    """One key's values in the order of their latest matches, each with its time and reference."""
+    """One key's values in the order of their latest matches, each with its time and reference; `latest` is the last of them."""
 
-    __slots__ = ("on", "values")
+    __slots__ = ("latest", "on", "values")
 
     def __init__(self) -> None:
         self.on = 0
+        self.latest: CellKey | None = None
         self.values: dict[CellKey, tuple[int, EventRef]] = {}
 
     def copy(self) -> Seen:
         """A cell that can be changed without changing this one."""
         copy = Seen()
-        copy.on, copy.values = self.on, dict(self.values)
+        copy.on, copy.latest, copy.values = self.on, self.latest, dict(self.values)
         return copy
 
 
@@ -50,14 +51,16 @@ class DistinctState(State):
         if value is None:
             return
         table = self.table
-        if table.turn_us is None or at_us >= table.turn_us:
+        if at_us >= table.turn_us:
             table.turn(at_us)
         cell = table.cells[key]
         values = cell.values
-        if value in values:
-            del values[value]
-        elif len(values) == self.count:
-            del values[next(iter(values))]
+        if value != cell.latest:
+            cell.latest = value
+            if value in values:
+                del values[value]
+            elif len(values) == self.count:
+                del values[next(iter(values))]
         values[value] = (at_us, event.ref)
         if len(values) == self.count and next(iter(values.values()))[0] >= at_us - self.within_us:
             if cell.on == 0:

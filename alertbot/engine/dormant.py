@@ -59,7 +59,7 @@ class DormantState(State):
         return fork
 
     def _see(self, event: Event, at_us: int, key: CellKey) -> bool:
-        if self.last.turn_us is None or at_us >= self.last.turn_us:
+        if at_us >= self.last.turn_us:
             self.last.turn(at_us)
         last = self.last.cells[key]
         self.last.cells[key] = at_us

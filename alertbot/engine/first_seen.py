@@ -2,12 +2,14 @@
 
 Every sighting renews. Until the key's first match is `learn` old it is silent, and a key that was silent itself for longer
 than `memory` starts anew. With several groups in `each`, all of them must be new. Long memories of many keys must be small: a
-value costs its entry in a dict and an int, a key a pair of ints.
+key costs a tuple with what it shows now, and only what it showed before has an entry of its own, an int in a dict.
 """
 
 from __future__ import annotations
 
-from alertbot.engine.keys import CellKey, keyer
+from collections.abc import Iterable
+
+from alertbot.engine.keys import CellKey, Keyer, keyer
 from alertbot.engine.state import Record, State
 from alertbot.engine.table import Table
 from alertbot.event import Event
@@ -21,8 +23,18 @@ def _never() -> int:
     return _NEVER
 
 
-def _no_match() -> tuple[int, int]:
-    return (_NEVER, _NEVER)
+Now = tuple[int, int, CellKey | None]
+"""When a key began, when it matched last, and the values of that match: they were seen last then."""
+
+_NO_MATCH: Now = (_NEVER, _NEVER, None)
+
+
+def _no_match() -> Now:
+    return _NO_MATCH
+
+
+def _same(now: Now) -> Now:
+    return now
 
 
 def _same_int(last_us: int) -> int:
@@ -34,16 +46,17 @@ def _same_pair(pair: tuple[int, int]) -> tuple[int, int]:
 
 
 class FirstSeenState(State):
-    """When each key began and was last there, and when each of its values was seen last."""
+    """When each key began and what it shows now, and when each of its other values was seen last."""
 
-    __slots__ = ("keys", "learn_us", "memory_us", "value_of", "values")
+    __slots__ = ("groups", "keys", "learn_us", "memory_us", "values", "values_of")
 
     def __init__(self, rule: Rule, record: Record, pattern: FirstSeen) -> None:
         super().__init__(rule, record)
         self.memory_us = span_us(pattern.memory)
         self.learn_us = span_us(pattern.learn)
-        self.value_of = tuple(keyer(group) for group in pattern.each)
-        self.keys: Table[tuple[int, int]] = self.by_key(self.memory_us, _no_match, _same_pair)
+        self.values_of = _values_of(pattern.each)
+        self.groups = len(pattern.each)
+        self.keys: Table[Now] = self.by_key(self.memory_us, _no_match, _same)
         self.values: Table[int] = self.by_place(self.memory_us, _never, _same_int)
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
@@ -63,33 +76,53 @@ class FirstSeenState(State):
         """The same state for another fold."""
         fork = object.__new__(FirstSeenState)
         State.__init__(fork, self.rule, record)
-        fork.memory_us, fork.learn_us, fork.value_of = self.memory_us, self.learn_us, self.value_of
+        fork.memory_us, fork.learn_us = self.memory_us, self.learn_us
+        fork.values_of, fork.groups = self.values_of, self.groups
         fork.keys, fork.values = self.keys.fork(record.people), self.values.fork(record.people)
         return fork
 
     def _see(self, event: Event, at_us: int, key: CellKey, *, fires: bool) -> None:
-        places = []
-        for number, value_of in enumerate(self.value_of):
-            value = value_of(event)
-            if value is None:
-                return
-            places.append((key, number, value))
+        values = self.values_of(event)
+        if values is None:
+            return
         keys = self.keys
-        if keys.turn_us is None or at_us >= keys.turn_us:
+        if at_us >= keys.turn_us:
             keys.turn(at_us)
-        oldest = at_us - self.memory_us
-        first, last = keys.cells[key]
-        if last < oldest:
+        first, last, before = keys.cells[key]
+        new = last < at_us - self.memory_us
+        if new:
             first = at_us
-        keys.cells[key] = (first, at_us)
-        values = self.values
-        if values.turn_us is None or at_us >= values.turn_us:
-            values.turn(at_us)
-        seen = values.cells
-        new = True
-        for place in places:
-            if seen[place] >= oldest:
-                new = False
-            seen[place] = at_us
+        elif values != before:
+            new = self._changed(at_us, key, values, last, before)
+        keys.cells[key] = (first, at_us, values)
         if new and fires and at_us - first >= self.learn_us:
             self.fire(event, at_us, (event.ref,), at_us)
+
+    def _changed(self, at_us: int, key: CellKey, values: CellKey, last: int, before: CellKey | None) -> bool:
+        """The key shows other values than before, which were seen `last`; whether all that it shows now are new."""
+        seen = self.values
+        if at_us >= seen.turn_us:
+            seen.turn(at_us)
+        if before is not None:
+            for place in self._places(key, before):
+                if seen.cells[place] < last:
+                    seen.cells[place] = last
+        oldest = at_us - self.memory_us
+        sightings = [seen.peek(place) for place in self._places(key, values)]
+        return all(sighting is None or sighting < oldest for sighting in sightings)
+
+    def _places(self, key: CellKey, values: CellKey) -> Iterable[tuple[CellKey, int, str | CellKey]]:
+        return ((key, number, value) for number, value in enumerate(values if self.groups > 1 else (values,)))
+
+
+def _values_of(each: tuple[tuple[str, ...], ...]) -> Keyer:
+    """The function that takes an event to its values, one of each group, or to None where one is absent."""
+    if len(each) == 1:
+        return keyer(each[0])
+    parts = tuple(keyer(group) for group in each)
+
+    def values(event: Event) -> CellKey | None:
+        found = tuple([part(event) for part in parts])
+        return None if None in found else found  # type: ignore[return-value]  # None was just ruled out
+
+    return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alertbot.engine.absence import AbsenceState, Gaps
-from alertbot.engine.plan import MOST_KINDS, Group, Plan, kind_of
+from alertbot.engine.plan import MOST_KINDS, Group, Plan
 from alertbot.engine.state import Record, State
 from alertbot.engine.table import MOST_KEYS
 from alertbot.event import Event
@@ -12,13 +12,14 @@ from alertbot.event import Event
 class Fold:
     """Takes events in order; `record.touched` holds the findings in their latest form."""
 
-    __slots__ = ("_absences", "_by_kind", "_groups", "_listeners", "_people", "plan", "record", "states")
+    __slots__ = ("_absences", "_by_kind", "_groups", "_kind_of", "_listeners", "_people", "plan", "record", "states")
 
     def __init__(self, plan: Plan, record: Record, states: list[State]) -> None:
         self.plan = plan
         self.record = record
         self.states = states
         self._groups = plan.bind(states)
+        self._kind_of = plan.kind_of
         self._listeners = plan.listeners(states)
         self._by_kind: dict[object, list[Group]] = {}
         self._people = record.people.own
@@ -46,7 +47,7 @@ class Fold:
             if at_us > absence.next_due_us:
                 absence.advance(at_us - 1)
                 self.record.fired.clear()  # a silence is no event: nothing waits for its firing
-        kind = kind_of(event)
+        kind = self._kind_of(event)
         groups = self._by_kind.get(kind)
         if groups is None:
             groups = self._groups_for(event, kind)

@@ -13,6 +13,9 @@ from typing import Any
 from alertbot.event import ATTRIBUTES, Event
 from alertbot.moments import iso
 
+MOST_REMEMBERED = 50_000
+"""So many spellings of keys are remembered at once."""
+
 CellKey = str | tuple[str, ...]
 Keyer = Callable[[Event], CellKey | None]
 
@@ -47,6 +50,8 @@ def keyer(fields: tuple[str, ...]) -> Keyer:
     """The function that takes an event to its key, or to None where a field is absent."""
     if len(fields) == 1:
         return _one(fields[0])
+    if _TEXT_FIELDS.issuperset(fields) and "ip" not in fields:
+        return _texts(fields)
     parts = tuple(_one(field) for field in fields)
 
     def several(event: Event) -> CellKey | None:
@@ -56,25 +61,61 @@ def keyer(fields: tuple[str, ...]) -> Keyer:
     return several
 
 
+class _Spellings(dict[str, str]):
+    """Text as fields hold it → the key that it is, the same object for all tables as long as it is remembered.
+
+    Every event brings its text anew: so its letter case is looked at once, and tables find the key that they know by its place
+    in memory, without a look at what it says.
+    """
+
+    def __missing__(self, text: str) -> str:
+        if len(self) >= MOST_REMEMBERED:
+            self.clear()
+        key = text.lower()
+        key = self[text] = text if key == text else self.setdefault(key, key)
+        return key
+
+
+_spellings = _Spellings()
+
+
 def _one(field: str) -> Callable[[Event], str | None]:
     if field == "ip":
 
         def address(event: Event) -> str | None:
             # Of an IPv6 address the portal keeps the first group: no address, so no key.
-            return event.ip.lower() if event.ip and not event.ip_partial else None
+            return _spellings[event.ip] if event.ip and not event.ip_partial else None
 
         return address
     if field not in _TEXT_FIELDS:
 
         def other(event: Event) -> str | None:
             value = text_of(event, field)
-            return None if value is None else value.lower()
+            return None if value is None else _spellings[value]
 
         return other
     get = attrgetter(ATTRIBUTES[field])
 
     def text(event: Event) -> str | None:
         value = get(event)
-        return value.lower() if value else None
+        return _spellings[value] if value else None
 
     return text
+
+
+def _texts(fields: tuple[str, ...]) -> Keyer:
+    """The key of several text fields, remembered like that of one."""
+    get = attrgetter(*(ATTRIBUTES[field] for field in fields))
+    known: dict[tuple[str | None, ...], CellKey | None] = {}
+
+    def texts(event: Event) -> CellKey | None:
+        values = get(event)
+        try:
+            return known[values]
+        except KeyError:
+            if len(known) >= MOST_REMEMBERED:
+                known.clear()
+            key = known[values] = tuple([_spellings[value] for value in values]) if all(values) else None
+            return key
+
+    return texts

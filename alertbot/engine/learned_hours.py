@@ -76,7 +76,7 @@ class LearnedHoursState(State):
 
     def _is_unusual(self, at_us: int, key: CellKey) -> bool:
         table = self.table
-        if table.turn_us is None or at_us >= table.turn_us:
+        if at_us >= table.turn_us:
             table.turn(at_us)
         wall = wall_clock(at_us, self.zone)
         today = wall.toordinal()

@@ -53,7 +53,6 @@ Group = tuple[Callable[[Event], bool] | None, Takers]
 """A condition, None where it is sure to hold, and who waits for it."""
 
 _KIND = ("feed", "outcome", "event", "actionId", "reason", "method")
-kind_of = attrgetter(*(ATTRIBUTES[field] for field in _KIND))
 MOST_KINDS = 10_000
 
 
@@ -132,6 +131,7 @@ class Plan:
         self.zone = zone
         self._keyers: dict[tuple[str, ...], Keyer] = {rule.by: keyer(rule.by) for rule in self.rules}
         self.conditions = _conditions(self.rules)
+        self.kind_of = _kind_of(self.conditions)
         self._candidates: dict[object, tuple[tuple[int, bool], ...]] = {}
 
     def states(self, record: Record) -> list[State]:
@@ -151,7 +151,7 @@ class Plan:
 
     def candidates(self, event: Event) -> tuple[tuple[int, bool], ...]:
         """The conditions that an event of this kind may match, and whether each is sure to."""
-        kind = kind_of(event)
+        kind = self.kind_of(event)
         known = self._candidates.get(kind)
         if known is None:
             if len(self._candidates) >= MOST_KINDS:
@@ -239,6 +239,12 @@ def _conditions(rules: Sequence[Rule]) -> tuple[Condition, ...]:
         for entry in _entries(slot, rule):
             found.setdefault((frozenset(rule.feeds), entry.selection.fingerprint), []).append(entry)
     return tuple(Condition(entries[0].selection, feeds, tuple(entries)) for (feeds, _), entries in found.items())
+
+
+def _kind_of(conditions: Iterable[Condition]) -> Callable[[Event], object]:
+    """What of an event's kind these conditions ask for: where they ask for less, there are fewer kinds, known sooner."""
+    asked = {field for condition in conditions for field, _ in condition.selection.equals}
+    return attrgetter(*(ATTRIBUTES[field] for field in _KIND if field == "feed" or field in asked))
 
 
 def _add(takers: Takers, key_of: Keyer | None, step: StepFunction) -> None:

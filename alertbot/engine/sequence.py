@@ -61,8 +61,10 @@ class SequenceState(State):
     def match(self, event: Event, at_us: int, key: CellKey, bits: int) -> None:
         """Fold one match that may serve the steps in `bits`."""
         table = self.table
-        if table.turn_us is None or at_us >= table.turn_us:
+        if at_us >= table.turn_us:
             table.turn(at_us)
+        if not bits & 1 and table.peek(key) is None:
+            return  # only the first step begins
         cell = table.cells[key]
         ref = event.ref
         if cell[0] == ref:

@@ -51,7 +51,7 @@ class SpikeState(State):
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match."""
         table = self.table
-        if table.turn_us is None or at_us >= table.turn_us:
+        if at_us >= table.turn_us:
             table.turn(at_us)
         cell = table.cells[key]
         if len(cell) == _HEAD or cell[-2] < at_us - self.within_us - self.usual_us:

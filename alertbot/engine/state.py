@@ -160,6 +160,6 @@ class Switch:
 
     def _put(self, at_us: int, key: CellKey, found: Finding) -> None:
         table = self.open
-        if table.turn_us is None or at_us >= table.turn_us:
+        if at_us >= table.turn_us:
             table.turn(at_us)
         table.cells[key] = found

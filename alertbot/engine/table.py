@@ -54,6 +54,15 @@ class Generation(dict[Hashable, Cell]):
         self[key] = cell
         return cell
 
+    def behind(self, key: Hashable) -> Cell | None:
+        """The cell that a key has in the tables behind this one, as it is."""
+        for layers in (self.mine, self.shared):
+            for layer in layers:
+                cell = layer.get(key)
+                if cell is not None:
+                    return cell
+        return None
+
     def _behind(self, key: Hashable) -> Cell | None:
         for layer in self.mine:
             cell = layer.get(key)
@@ -87,13 +96,13 @@ class Table(Generic[Cell]):
         self.half = max(most_keys // 2, 1)
         self.keep = keep
         self.dropped = 0
-        self.turn_us: int | None = None
+        self.turn_us = _AT_ONCE
         self.cells: Generation[Cell] = Generation(self, make, copied)
         self._span: int | None = None
         self._filled = False
 
     def turn(self, at_us: int) -> None:
-        """Start the generation that `at_us` needs; call it when `at_us >= turn_us`, or when that is None."""
+        """Start the generation that `at_us` needs; call it when `at_us >= turn_us`."""
         span = at_us // self.horizon_us
         if self._span is not None:
             early = span == self._span
@@ -106,11 +115,8 @@ class Table(Generic[Cell]):
 
     def peek(self, key: Hashable) -> Cell | None:
         """The cell, if there is one; a fork's caller must not change it."""
-        for layer in self._layers():
-            cell = layer.get(key)
-            if cell is not None:
-                return cell
-        return None
+        cell = self.cells.get(key)
+        return self.cells.behind(key) if cell is None else cell
 
     def fork(self, people: People) -> Table[Cell]:
         """A table with the same content, of a fold that knows these people; what is done to it does not touch this one.

@@ -19,12 +19,14 @@ _HOUR_US = 3_600_000_000
 _NEVER = -(1 << 62)
 _FOREVER = 1 << 62
 
-Last = tuple[int, EventRef, Place]
-"""When and where a key was last, and the event that says so."""
+Last = tuple[int, EventRef, Place, tuple[float, float] | None]
+"""When and where a key was last, the event that says so, and how it said where."""
+
+_NOWHERE: Last = (_NEVER, EventRef(0), Place(None, None), None)
 
 
 def _nowhere() -> Last:
-    raise KeyError("a key's place is written before it is read")
+    return _NOWHERE
 
 
 def _same(last: Last) -> Last:
@@ -55,16 +57,19 @@ class TravelState(State):
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match; one without a place is skipped."""
-        place = place_of(event)
-        if place is None:
+        geo = event.geo
+        if geo is None:
             return
         table = self.last
-        if table.turn_us is None or at_us >= table.turn_us:
+        if at_us >= table.turn_us:
             table.turn(at_us)
-        last = table.peek(key)
-        table.cells[key] = (at_us, event.ref, place)
+        last = table.cells[key]
+        place = last[2] if geo == last[3] and event.country_code == last[2].country_code else place_of(event)
+        if place is None:
+            return
+        table.cells[key] = (at_us, event.ref, place, geo)
         familiar = self.familiar_us is not None and self._is_familiar(at_us, key, place, self.familiar_us)
-        if last is not None and last[2] != place and not familiar and self._too_fast(last, at_us, place):
+        if last[2] is not place and last[2] != place and not familiar and self._too_fast(last, at_us, place):
             self.fire(event, at_us, (last[1], event.ref), last[0])
 
     @property
@@ -82,7 +87,7 @@ class TravelState(State):
 
     def _is_familiar(self, at_us: int, key: CellKey, place: Place, familiar_us: int) -> bool:
         used = self.used
-        if used.turn_us is None or at_us >= used.turn_us:
+        if at_us >= used.turn_us:
             used.turn(at_us)
         before = used.cells[key, place]
         used.cells[key, place] = at_us
