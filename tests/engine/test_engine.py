@@ -26,8 +26,10 @@ from alertbot.rules.model import (
     LearnedHours,
     Rule,
     Sequence_,
+    Source,
     Spike,
     Step,
+    Temporal,
     Travel,
 )
 from tests.engine.build import ANY, FAILED, MINUTE, START, SUCCEEDED, event, rule, selection
@@ -37,6 +39,8 @@ OLD_VPN = Exemption(selection(ip="198.51.100.1"), "the old VPN", date(2026, 1, 1
 TESTS = Exemption(selection(account="ben", outcome="failure"), "a test of the monitoring", None)
 GAPS = [(to_us(START + a * MINUTE), to_us(START + b * MINUTE)) for a, b in ((40, 70), (200, 1_000), (5_000, 5_001))]
 PLACES = {"1": (52.52, 13.41), "2": (35.69, 139.69)}
+
+HEARD = (Source("heard", ("account",)), Source("burst-heard", ("account",)), Source("each", ("login",)))
 
 RULES: list[Rule] = [
     rule(Each(), SUCCEEDED, name="each"),
@@ -59,6 +63,12 @@ RULES: list[Rule] = [
     rule(Absence(13 * MINUTE, None), name="silence", by=("portal",)),
     rule(Absence(9 * MINUTE, None), ANY, name="nobody", only=SUCCEEDED, exemptions=(OLD_VPN,)),
     rule(Absence(50 * MINUTE, OFFICE), SUCCEEDED, name="office-silence", by=("portal",)),
+    rule(Each(), name="heard", heard_only=True),
+    rule(Burst(2, 5 * MINUTE), name="burst-heard", heard_only=True),
+    rule(Burst(2, 20 * MINUTE, 3), None, name="two-or-three", by=("who",), sources=HEARD),
+    rule(Burst(3, 20 * MINUTE), None, name="three", by=("portal",), sources=(Source("heard", ("portal",)),)),
+    rule(Distinct(("ip",), 2, 20 * MINUTE), None, name="addresses", by=("who",), sources=HEARD),
+    rule(Temporal(2, 15 * MINUTE), None, name="both", by=("who",), sources=HEARD, exemptions=(OLD_VPN,)),
     rule(Burst(2, 12 * MINUTE), ANY, name="burst-of-ben", only=selection(account="ben"), by=("ip",), exemptions=(OLD_VPN,)),
 ]
 
