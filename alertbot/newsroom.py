@@ -123,8 +123,10 @@ class _Issue:
             self._decision.incidents[incident.id] = incident = _replace(incident, silenced=None)
             return Telling(incident, Occasion.OPENING, found)
         if incident.silenced is None or incident.silenced.silence != silence.id:
-            told = incident.silenced.told if incident.silenced else incident.count - found.count if incident.message else 0
-            held = Silenced(silence=silence.id, since_us=self._clock_us, told=told)
+            stored = next(iter(self._store.incidents_by_id([incident.id])), None)
+            told = stored.count if stored is not None and stored.message is not None else 0
+            before = incident.silenced
+            held = Silenced(silence=silence.id, since_us=self._clock_us, told=before.told if before else told)
             self._decision.incidents[incident.id] = incident = _replace(incident, silenced=held)
             detail = f"{silence.what}, until {iso(silence.until_us)}: {silence.reason}"
             entry = LogEntry(incident=incident.id, at_us=self._now_us, who=BOT, reason=Reason.HELD_BY_SILENCE, detail=detail)

@@ -31,6 +31,7 @@ from alertbot.slack.client import SlackClient
 from alertbot.slack.remarks import caller
 from alertbot.slack.roster import Mention, Roster, UnknownNames, known_id, resolve
 from alertbot.slack.socket import Socket
+from alertbot.slack.trouble import SocketState
 from alertbot.store.store import Store
 from alertbot.tell import Outlet
 
@@ -48,16 +49,6 @@ class InStore(Protocol):
     """Runs a function of the store's in the one thread that speaks to it."""
 
     def __call__(self, function: Callable[..., T], *args: object, **named: object) -> Awaitable[T]: ...
-
-
-class SocketState(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether buttons work, since when (the bot's clock, microseconds), and what Slack said if they do not."""
-
-    KEY = "slack.socket"
-
-    open: bool
-    since_us: int
-    said: str = ""
 
 
 class Reception:

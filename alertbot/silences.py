@@ -43,6 +43,8 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
     rule: str | None = None
     tag: str | None = None
     match: dict[str, str] = {}
+    named: str | None = None
+    """How people call the account that it is about."""
     incident: str | None = None
     """The incident from whose message it was asked for."""
     lifted_by: str | None = None
@@ -74,7 +76,8 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def what(self) -> str:
         """What it holds back, in words; it may hold what an outsider typed."""
-        parts = [f"{_LABELS.get(field, field)} {value}" for field, value in self.match.items()]
+        shown = self.match | ({"account": self.named} if self.named and "account" in self.match else {})
+        parts = [f"{_LABELS.get(field, field)} {value}" for field, value in shown.items()]
         if self.tag is not None:
             parts.append(f"in rules tagged {self.tag}")
         if self.rule is not None:
@@ -96,17 +99,18 @@ class Scope:
     match: tuple[tuple[str, str], ...] = ()
     rule: str | None = None
     tag: str | None = None
+    named: str | None = None
 
 
 def scopes(rule: Rule | None, rule_name: str, event: Event | None) -> list[Scope]:
     """What may be silenced at an incident, from narrow to wide."""
     found: list[Scope] = []
     if event is not None and event.account:
-        own = ("account", event.account)
+        own, named = ("account", event.account), event.email or event.name or event.login
         if rule is not None and LOCATION in rule.tags and event.country_code:
             words = f"This account in {event.country or event.country_code}"
-            found.append(Scope("account_country", words, (own, ("countryCode", event.country_code)), tag=LOCATION))
-        found.append(Scope("account", "This account", (own,)))
+            found.append(Scope("account_country", words, (own, ("countryCode", event.country_code)), tag=LOCATION, named=named))
+        found.append(Scope("account", "This account", (own,), named=named))
     if event is not None and event.ip and not event.ip_partial:
         found.append(Scope("address", "This address", (("ip", event.ip),)))
     found.append(Scope("rule", "This rule", rule=rule_name))
@@ -145,6 +149,7 @@ def new_silence(
         rule=scope.rule,
         tag=scope.tag,
         match=dict(scope.match),
+        named=scope.named,
         incident=incident,
     )
 

@@ -24,6 +24,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("alertbot.cli.rules:check", "Check rules and configuration; name each mistake's place."),
     "test": ("alertbot.cli.rules:test", "Run the tests that stand in rule files."),
     "backtest": ("alertbot.cli.backtest:backtest", "Show what the rules would have found in past events."),
+    "incidents": ("alertbot.cli.incidents:app", "List incidents, tell the story of one, and act on it as its buttons do."),
+    "silence": ("alertbot.cli.silence:app", "Hold back what you know of for a while; list and lift what is held back."),
+    "status": ("alertbot.cli.status:status", "Show how it stands; with --handover, what the next shift needs."),
+    "rules": (
+        "alertbot.cli.rules_list:rules",
+        "List the rules with mode, level and last firing, and what people wish of them.",
+    ),
     "schema": ("alertbot.cli.schema:schema", "Print the JSON Schema of a kind of file, for editors."),
 }
 """A command → where its function is, and its line in `alertbot --help` (the first of the function's docstring)."""
@@ -38,8 +45,13 @@ INTERRUPTED = 130
 def load(name: str) -> Any:
     """The command as typer runs it, from the module that holds it."""
     module, _, attribute = COMMANDS[name][0].partition(":")
+    found = getattr(import_module(module), attribute)
+    if isinstance(found, typer.Typer):  # a command with commands of its own
+        group = typer.main.get_command(found)
+        group.name = name
+        return group
     single = typer.Typer(add_completion=False, rich_markup_mode=STYLE)
-    single.command(name)(getattr(import_module(module), attribute))
+    single.command(name)(found)
     return typer.main.get_command(single)
 
 

@@ -27,6 +27,16 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
 
 
+class SocketState(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether buttons work, since when (the bot's clock, microseconds), and what Slack said if they do not."""
+
+    KEY: ClassVar[str] = "slack.socket"
+
+    open: bool
+    since_us: int
+    said: str = ""
+
+
 class Troubles:
     """The troubles that go on, one for each channel and one for all."""
 

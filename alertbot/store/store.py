@@ -16,11 +16,12 @@ from alertbot.outbox import OutboxEntry
 from alertbot.store.events import Events, put_state
 from alertbot.store.findings import Findings
 from alertbot.store.records import Counts, EventCount, FindingCount, IncidentCount, PollCommit
+from alertbot.store.reports import Reports
 from alertbot.store.responses import Responses
 from alertbot.store.tables import events, findings, incidents, meta, outbox, rule_versions
 
 
-class Store(Events, Findings, Responses):
+class Store(Events, Findings, Responses, Reports):
     """The whole store. Every method is one transaction of its own."""
 
     @classmethod
