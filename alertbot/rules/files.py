@@ -18,7 +18,7 @@ from alertbot.rules.model import Calendar, Expiry
 SUFFIXES = (".yml", ".yaml")
 LISTS = "lists"
 CALENDARS = "calendars"
-UPWARDS = 4
+UPWARDS = 3
 """How many folders above a single file are looked at for lists and calendars."""
 
 
@@ -51,8 +51,14 @@ def documents_of(file: Path, mistakes: list[Mistake]) -> Iterator[tuple[Document
     documents = _read(file, mistakes)
     if documents is not None and not documents:
         mistakes.append(Mistake(str(file), 0, 0, "holds no rule", warning=True))
+    rules = sum(not is_filter(document) for document in documents or ())
     for document in documents or ():
-        yield document, file.stem if len(documents or ()) == 1 else None
+        yield document, file.stem if rules == 1 else None
+
+
+def is_filter(document: Document) -> bool:
+    """Whether a document is a filter over rules, and no rule itself."""
+    return isinstance(document.value, dict) and "filter" in document.value
 
 
 def lists_of(paths: Sequence[Path], mistakes: list[Mistake]) -> tuple[dict[str, list[Listed]], list[Expiry]]:

@@ -15,9 +15,8 @@ from alertbot.errors import Mistake, RulesError
 from alertbot.rules.build import builder_of
 from alertbot.rules.builder import Builder, Shared
 from alertbot.rules.correlation import CorrelationBuilder, resolved
-from alertbot.rules.document import comes_later
 from alertbot.rules.fields import closest
-from alertbot.rules.files import calendars_of, documents_of, files_of, lists_of, rule_files, shipped_rules
+from alertbot.rules.files import calendars_of, documents_of, files_of, is_filter, lists_of, rule_files, shipped_rules
 from alertbot.rules.filters import Filter, read_filter, reference
 from alertbot.rules.model import Absence, Expiry, Rule, RuleBook, Sequence_
 from alertbot.rules.sigma import Way
@@ -29,10 +28,6 @@ __all__ = ["load_rules", "rule_files", "shipped_rules"]
 def load_rules(paths: Sequence[Path]) -> RuleBook:
     """All rules of these files and folders, in the order of the paths and of the files' names. Raises RulesError."""
     return _Loader().load(paths)
-
-
-def _is_filter(document: Document) -> bool:
-    return isinstance(document.value, dict) and "filter" in document.value and not comes_later("filter")
 
 
 @dataclass(slots=True)
@@ -49,10 +44,10 @@ class _Loader:
         calendars = calendars_of(paths, self.mistakes)
         self.expiries += expiries
         documents = [given for file in files_of(paths, self.mistakes) for given in documents_of(file, self.mistakes)]
-        filters = self._filters([document for document, _ in documents if _is_filter(document)], lists)
+        filters = self._filters([document for document, _ in documents if is_filter(document)], lists)
         shared = Shared(lists, calendars, filters)
         for document, default_name in documents:
-            if not _is_filter(document):
+            if not is_filter(document):
                 self._build(builder_of(document, shared), default_name)
         complete = not self._broken()
         self._resolve()

@@ -106,3 +106,15 @@ def test_what_is_wrong_with_a_filter_is_said_at_its_place(tmp_path, section, exp
     with pytest.raises(RulesError) as raised:
         loaded(tmp_path, section)
     assert any(expected in str(one) for one in raised.value.mistakes), raised.value
+
+
+def test_a_filter_beside_a_rule_leaves_the_rule_its_file_s_name(tmp_path):
+    write(
+        tmp_path,
+        "a.yml",
+        f"title: a\ndetection: {{s: {{outcome: failure}}}}\n---\ntitle: f\nfilter: {{rules: [a], {OFFICE}}}\n",
+    )
+    (rule,) = load_rules([tmp_path]).rules
+    assert rule.name == "a"
+    assert rule.condition is not None
+    assert not rule.condition.test(event(ip="10.0.0.1"))
