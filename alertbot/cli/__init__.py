@@ -24,12 +24,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("alertbot.cli.rules:check", "Check rules and configuration; name each mistake's place."),
     "test": ("alertbot.cli.rules:test", "Run the tests that stand in rule files."),
     "backtest": ("alertbot.cli.backtest:backtest", "Show what the rules would have found in past events."),
-    "incidents": ("alertbot.cli.incidents:app", "List incidents, tell the story of one, and act on it as its buttons do."),
-    "silence": ("alertbot.cli.silence:app", "Hold back what you know of for a while; list and lift what is held back."),
-    "status": ("alertbot.cli.status:status", "Show how it stands; with --handover, what the next shift needs."),
+    "incidents": ("alertbot.cli.incidents:app", "List incidents, tell the story of one, act on it."),
+    "silence": ("alertbot.cli.silence:app", "Hold back for a while what you know of."),
+    "status": ("alertbot.cli.status:status", "Show how it stands, or what the next shift needs."),
     "rules": (
         "alertbot.cli.rules_list:rules",
-        "List the rules with mode, level and last firing, and what people wish of them.",
+        "List the rules, and what people wish of them.",
     ),
     "schema": ("alertbot.cli.schema:schema", "Print the JSON Schema of a kind of file, for editors."),
 }

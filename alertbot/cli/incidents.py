@@ -32,10 +32,10 @@ def incidents(
     config: Config = None,
     format_: FormatOption = Format.TABLE,
 ) -> None:
-    """List incidents, tell the story of one, and act on it as its buttons do.
+    """List incidents, tell the story of one, act on it.
 
-    Without a command: what is open work, that is, what nobody has resolved, also when it is over. Acting works while alertbot
-    runs: it shows in Slack within a second or two.
+    Without a command: what is open work, that is, what nobody has resolved, also when it is over. The commands do what the
+    buttons in Slack do, also while alertbot runs: it shows there within a second or two.
 
     \b
     Examples:

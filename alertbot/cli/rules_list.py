@@ -23,7 +23,9 @@ def rules(
     config: Config = None,
     format_: FormatOption = Format.TABLE,
 ) -> None:
-    """List the rules with mode, level and last firing, and what people wish of them.
+    """List the rules, and what people wish of them.
+
+    Each with its mode, its level, how often it has fired and when last.
 
     Whoever resolves an incident as expected wishes that the rule leaves such a thing alone: --wishes shows the `except` entries
     for the rules' editor, ready to paste.

@@ -21,7 +21,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, invoke_without_co
 
 @app.callback()
 def silence(context: typer.Context, config: Config = None, format_: FormatOption = Format.TABLE) -> None:
-    """Hold back what you know of for a while; list and lift what is held back.
+    """Hold back for a while what you know of.
 
     A silence holds back messages, never findings: what it held back is counted, and told if it still goes on at the end. It has
     an end, an author and a reason. Without a command: the silences in force.

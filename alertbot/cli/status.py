@@ -27,7 +27,7 @@ def status(
     config: Config = None,
     format_: FormatOption = Format.TABLE,
 ) -> None:
-    """Show how it stands; with --handover, what the next shift needs.
+    """Show how it stands, or what the next shift needs.
 
     It reads the store alone, so it answers also when alertbot, a portal or Slack does not.
 

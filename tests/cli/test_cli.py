@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 import pytest
+import typer
 
 from alertbot import __version__, cli
 from alertbot.errors import AlertbotError, ConfigError, Mistake, PortalUnreachable
@@ -71,6 +72,8 @@ def test_help_names_every_command() -> None:
 def test_every_command_exists_and_its_help_has_an_example(name: str) -> None:
     module, _, attribute = cli.COMMANDS[name][0].partition(":")
     function = getattr(import_module(module), attribute)
+    if isinstance(function, typer.Typer):
+        function = function.registered_callback.callback
     assert function.__doc__.partition("\n")[0] == cli.COMMANDS[name][1]
     said = shell(name, "--help").stdout
     assert re.search(rf"Examples?:\n +alertbot {name}", said)
@@ -131,7 +134,6 @@ def test_an_interrupted_command_ends_with_130(works: Any) -> None:
 
 
 def test_a_command_can_end_with_a_code_of_its_own(works: Any) -> None:
-    import typer
 
     def no() -> None:
         raise typer.Exit(1)
