@@ -35,7 +35,9 @@ from alertbot.store.store import Store
 from alertbot.tell import Outlet
 from alertbot.watch import PortalWatch
 
-GRACE = timedelta(seconds=3)
+GRACE = timedelta(seconds=1)
+"""How long what is in flight is waited for at the end: first what is being read, then what is being sent."""
+
 ALL_READY_WITHIN = timedelta(minutes=1)
 PATIENCE = timedelta(seconds=10)
 """How long one call to a portal is tried again before its poll counts as failed, is told, and begins anew."""
@@ -228,12 +230,12 @@ class Service:
         sending: asyncio.Task[None],
     ) -> None:
         self._stopping.set()
-        _, late = await asyncio.wait(tasks, timeout=GRACE.total_seconds() / 2)
+        _, late = await asyncio.wait(tasks, timeout=GRACE.total_seconds())
         for task in late:
             task.cancel()
         await asyncio.gather(*(watch.close() for watch in watches), *late, return_exceptions=True)
         delivery.stop()
-        await asyncio.wait([sending], timeout=GRACE.total_seconds() / 2)
+        await asyncio.wait([sending], timeout=GRACE.total_seconds())
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
 
