@@ -71,6 +71,11 @@ class Reception:
         self._states: asyncio.Queue[SocketState] = asyncio.Queue()
         self.call = caller(self._tags)
 
+    def change_rules(self, rules: Sequence[Rule]) -> None:
+        """Go by other rules from now on."""
+        self._rules.clear()
+        self._rules.update({rule.name: rule for rule in rules})
+
     async def open(self, stack: AsyncExitStack) -> None:
         """Find out who is who. Raises ConfigError where the workspace does not know a name."""
         slack = self._slack

@@ -23,13 +23,24 @@ import structlog
 from alertbot.announce import announcement
 from alertbot.commit import Committer
 from alertbot.config import PortalSettings, Settings
-from alertbot.errors import AlertbotError, LostOwnership, PortalBusy, PortalError, PortalRefused, PortalTransient, StoreError
-from alertbot.outbox import Policy
+from alertbot.errors import (
+    AlertbotError,
+    LostOwnership,
+    PortalBusy,
+    PortalError,
+    PortalRefused,
+    PortalTransient,
+    RulesError,
+    StoreError,
+)
+from alertbot.outbox import Message, OutboxEntry, Policy, entry_id
 from alertbot.portal.client import PortalClient, connect
 from alertbot.reception import Reception
+from alertbot.reload import changes
 from alertbot.rules.model import RuleBook
 from alertbot.slack.client import SlackClient, WebhookClient
 from alertbot.slack.delivery import Delivery
+from alertbot.slack.rule_files import rules_broken, rules_mended
 from alertbot.slack.senders import BotSender, Sender, WebhookSender
 from alertbot.store.store import Store
 from alertbot.tell import Outlet
@@ -44,6 +55,9 @@ PATIENCE = timedelta(seconds=10)
 
 REFUSED_EVERY = timedelta(minutes=1)
 """How often a portal that refuses is asked again, after a few tries at shorter intervals: people have to change something."""
+
+RULES_BROKEN = "rules.broken"
+"""Where the store keeps what is wrong with the rule files while the last good rules are at work."""
 
 T = TypeVar("T")
 log = structlog.get_logger("alertbot.service")
@@ -77,6 +91,7 @@ class Service:
             ]
             tasks.append(asyncio.create_task(self._announce(watches, delivery), name="announce"))
             tasks += reception.tasks(delivery.wake)
+            tasks.append(asyncio.create_task(self._follow_rules(watches, reception, delivery), name="rules"))
             sending = asyncio.create_task(delivery.run(), name="delivery")
             log.info("started", portals=len(watches), rules=len(self._rules), store=self._store.place)
             await self._until_told_or_broken([*tasks, sending])
@@ -212,6 +227,39 @@ class Service:
         notes = {_announced(watch.settings.name): "1" for watch in ready}
         await self.in_store(self._store.announce, entries, notes)
         log.debug("announced", portals=[watch.settings.name for watch in ready])
+
+    async def _follow_rules(self, watches: Sequence[PortalWatch], reception: Reception, delivery: Delivery) -> None:
+        """Put changed rules in force. A broken edit leaves the last good ones at work; people are told where it is broken."""
+        await self.in_store(self._store.set_meta, RULES_BROKEN, None)
+        broken = False
+        async for change in changes(self._settings.rules, self._stopping):
+            if isinstance(change, RulesError):
+                log.error("rules.broken", mistakes=str(change))
+                await self._note_rules(str(change), rules_broken(change.mistakes), delivery)
+                broken = True
+                continue
+            self._rules = change.rules
+            reception.change_rules(change.rules)
+            for watch in watches:
+                await watch.change_rules(change.rules)
+            log.info("rules.changed", rules=len(change.rules))
+            if broken:
+                await self._note_rules(None, rules_mended(len(change.rules)), delivery)
+                broken = False
+
+    async def _note_rules(self, mistakes: str | None, message: Message, delivery: Delivery) -> None:
+        """Tell of the state of the rule files, and keep it for `status`."""
+        now_us = _now_us()
+        entry = OutboxEntry(
+            id=entry_id("rules", str(now_us)),
+            created_us=now_us,
+            kind="notice",
+            channel=self._slack.channel or "",
+            message=message,
+        )
+        await self.in_store(self._store.announce, [entry], {})
+        await self.in_store(self._store.set_meta, RULES_BROKEN, mistakes)
+        delivery.wake()
 
     async def _pause(self, seconds: float) -> bool:
         """Wait; whether there is to be another round."""

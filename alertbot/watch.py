@@ -65,7 +65,8 @@ class PortalWatch:
     ) -> None:
         self.settings = settings
         self.ready = asyncio.Event()
-        self._rules = {rule.name: rule.in_zone(settings.zone) for rule in rules if rule.mode != "off"}
+        self._rules = _in_force(rules, settings)
+        self._next_rules: dict[str, Rule] | None = None
         self._client = client
         self._store = store
         self._in_store = in_store
@@ -79,6 +80,7 @@ class PortalWatch:
         self._catching_up = False
         self._engine: Engine | None = None
         self._versions: dict[tuple[str, str], int] = {}
+        self._latest: dict[str, str] = {}
         self._building: asyncio.Task[None] | None = None
         self._urgent = asyncio.Event()
         self._meanwhile: list[Event] = []
@@ -90,7 +92,9 @@ class PortalWatch:
         """Take up what the store holds of this portal."""
         name = self.settings.name
         self._state = await self._in_store(self._store.portal, name)
-        self._versions = {(v.rule, v.version): v.since_us for v in await self._in_store(self._store.rule_versions, name)}
+        for version in await self._in_store(self._store.rule_versions, name):  # in the order of their beginning
+            self._versions[version.rule, version.version] = version.since_us
+            self._latest[version.rule] = version.version
         people = await self._in_store(self._store.people, name)
         self._directory = Directory(msgspec.json.decode(person.body, type=Person) for person in people)
         covered = await self._in_store(self._store.coverage, name, "login")
@@ -116,6 +120,21 @@ class PortalWatch:
                 self._reader.stored(batch)
             for note in batch.notes:
                 log.warning("portal.note", portal=self.settings.name, note=str(note))
+
+    async def change_rules(self, rules: Sequence[Rule]) -> None:
+        """Put other rules in force as soon as they know the past; until then those in force go on judging.
+
+        What does not decide findings (titles, texts, levels, routes) is in force at once.
+        """
+        changed = _in_force(rules, self.settings)
+        async with self._one_at_a_time:
+            current = self._rules if self._next_rules is None else self._next_rules
+            if _deciding(changed) == _deciding(current) == _deciding(self._rules):
+                self._rules, self._next_rules = changed, None
+                return
+            self._next_rules = changed
+            if self._state.watching_since_us is not None:
+                self._build_soon(urgent=True)
 
     async def close(self) -> None:
         """Stop what is being built; nothing of it is lost."""
@@ -212,26 +231,27 @@ class PortalWatch:
         self, state: PortalState, difference: Difference, brought: Brought, versions: Sequence[RuleVersion] = ()
     ) -> None:
         since_us = {**self._versions, **{(v.rule, v.version): v.since_us for v in versions}}
-        for tried in count(1):
-            commit = await self._committer.prepare(
-                state,
-                self._rules,
-                Watch(state.watching_since_us or 0, since_us),
-                self._portal_now_us,
-                brought=brought,
-                changed=difference.changed,
-                gone=difference.gone,
-                versions=versions,
-                last_good_us=self._state.last_poll_us,
-            )
-            log.debug("poll.decided", portal=state.name, findings=len(difference.changed), messages=len(commit.outbox))
-            try:
-                await self._in_store(self._store.commit_poll, commit)
-            except StaleIncident:  # somebody pressed a button just now: decide anew from what stands
-                if tried == TRIES:
-                    raise
-            else:
-                break
+        async with self._committer.turn:
+            for tried in count(1):
+                commit = await self._committer.prepare(
+                    state,
+                    self._rules,
+                    Watch(state.watching_since_us or 0, since_us),
+                    self._portal_now_us,
+                    brought=brought,
+                    changed=difference.changed,
+                    gone=difference.gone,
+                    versions=versions,
+                    last_good_us=self._state.last_poll_us,
+                )
+                log.debug("poll.decided", portal=state.name, findings=len(difference.changed), messages=len(commit.outbox))
+                try:
+                    await self._in_store(self._store.commit_poll, commit)
+                except StaleIncident:  # somebody pressed a button just now: decide anew from what stands
+                    if tried == TRIES:
+                        raise
+                else:
+                    break
         log.debug("poll.committed", portal=state.name, events=len(brought.events))
         self._state, self._versions = state, since_us
         if commit.outbox:
@@ -239,15 +259,19 @@ class PortalWatch:
 
     # -- building an engine beside the one at work ---------------------------------------------------------------------
 
-    def _build_soon(self) -> None:
-        """Have an engine built: at once where none is at work, else together with what else comes within a minute."""
-        if self._engine is None:
+    @property
+    def _must_build(self) -> bool:
+        return self._engine is None or self._state.rebuild_from_us is not None or self._next_rules is not None
+
+    def _build_soon(self, *, urgent: bool = False) -> None:
+        """Have an engine built: at once where it is urgent or none is at work, else with what else comes within a minute."""
+        if urgent or self._engine is None:
             self._urgent.set()
         if self._building is None or self._building.done():
             self._building = asyncio.create_task(self._build_until_in_order(), name=f"build {self.settings.name}")
 
     async def _build_until_in_order(self) -> None:
-        while self._engine is None or self._state.rebuild_from_us is not None:
+        while self._must_build:
             self._urgent.clear()
             pause = REBUILD_EVERY
             try:
@@ -257,12 +281,13 @@ class PortalWatch:
                 pause = TRY_AGAIN_EVERY
             except Exception:
                 log.exception("build.broken", portal=self.settings.name)
-            if self._engine is None or self._state.rebuild_from_us is not None:
+            if self._must_build:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._urgent.wait(), pause.total_seconds())
 
     async def _build(self) -> None:
-        engine = Engine(tuple(self._rules.values()), self.settings.name, self.settings.zone, self.settings.lateness)
+        rules = self._rules if self._next_rules is None else self._next_rules
+        engine = Engine(tuple(rules.values()), self.settings.name, self.settings.zone, self.settings.lateness)
         stream = self._store.events(self.settings.name)
         try:
             async with self._one_at_a_time:
@@ -278,19 +303,37 @@ class PortalWatch:
             await self._in_store(stream.close)
         log.debug("build.loaded", portal=self.settings.name)
         async with self._one_at_a_time:
-            await self._exchange(engine)
+            await self._exchange(engine, rules)
 
-    async def _exchange(self, engine: Engine) -> None:
+    async def _exchange(self, engine: Engine, rules: dict[str, Rule]) -> None:
         """Let the new engine take over: what it finds otherwise than the store says is decided and committed."""
         state, name = self._state, self.settings.name
+        before, self._rules = self._rules, rules
+        try:
+            await self._take_over(engine, state, name)
+        except BaseException:
+            self._rules = before
+            raise
+        if self._next_rules is rules:
+            self._next_rules = None
+        self.ready.set()
+
+    async def _take_over(self, engine: Engine, state: PortalState, name: str) -> None:
         evaluated_us = state.evaluated_to_us
         new_versions = self._new_versions(state.watching_since_us or 0 if evaluated_us is None else evaluated_us)
         floor_us = min(x for x in (engine.mark_us, state.rebuild_from_us, evaluated_us or 0) if x is not None)
+        fresh = {(v.rule, v.version) for v in new_versions}
         ours = {(rule.name, rule.version) for rule in self._rules.values()}
-        stored = await self._in_store(self._store.findings, name, touched_since_us=floor_us)
-        difference = engine.resume(self._meanwhile, [f.finding for f in stored if (f.finding.rule, f.finding.version) in ours])
-        known = self._versions.keys()
-        changed = [f for f in difference.changed if f.last_us >= floor_us or (f.rule, f.version) not in known]
+        stored = await self._in_store(self._store.findings, name, touched_since_us=None if fresh else floor_us)
+        kept_us = state.kept_from_us or 0
+        comparable = [
+            f
+            for f in (one.finding for one in stored)
+            if (f.rule, f.version) in ours
+            and (f.last_us >= floor_us or ((f.rule, f.version) in fresh and f.first_us >= kept_us))
+        ]
+        difference = engine.resume(self._meanwhile, comparable)
+        changed = [f for f in difference.changed if f.last_us >= floor_us or (f.rule, f.version) in fresh]
         newest = await self._in_store(self._store.newest_us, name)
         state = msgspec.structs.replace(
             state,
@@ -301,8 +344,8 @@ class PortalWatch:
         await self._commit(state, Difference(tuple(changed), difference.gone, ()), Brought(), new_versions)
         engine.accept()
         self._engine, self._meanwhile = engine, []
+        self._latest |= {version.rule: version.version for version in new_versions}
         log.debug("build.done", portal=name, findings=len(changed))
-        self.ready.set()
 
     def _new_versions(self, since_us: int) -> list[RuleVersion]:
         return [
@@ -315,8 +358,17 @@ class PortalWatch:
                 level=rule.level,
             )
             for rule in self._rules.values()
-            if (rule.name, rule.version) not in self._versions
+            if self._latest.get(rule.name) != rule.version
         ]
+
+
+def _in_force(rules: Sequence[Rule], settings: PortalSettings) -> dict[str, Rule]:
+    return {rule.name: rule.in_zone(settings.zone) for rule in rules if rule.mode != "off"}
+
+
+def _deciding(rules: dict[str, Rule]) -> dict[str, str]:
+    """What of the rules decides findings."""
+    return {name: rule.version for name, rule in rules.items()}
 
 
 def _slice(stream: Iterator[Event]) -> list[Event]:
