@@ -65,7 +65,7 @@ def _read(paths: Sequence[Path]) -> RuleBook | RulesError:
 
 
 def _folders(paths: Iterable[Path]) -> list[Path]:
-    """What to watch: folders with all below them; of a file its folder, where an editor puts a new file, and the lists there."""
+    """What to watch: folders and all below; of a file its folder, where an editor puts a new file, and the lists there."""
     folders: dict[Path, None] = {}
     for path in paths:
         below = [path, *path.rglob("*/")] if path.is_dir() else [path.parent, path.parent / "lists"]
