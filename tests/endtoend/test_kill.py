@@ -133,6 +133,8 @@ async def die(office: World, play: Play, step: str, times: int, *, arrange: Call
             await ended(process)
     assert process.returncode == -signal.SIGKILL, f"{step} {times}: ended with {process.returncode}\n{office.log}"
     print(f"killed at {step} {times} after {time.monotonic() - began:.1f} s")
+    office.portal.faults.clear()
+    office.slack.faults.release()
     play.scene()
 
 

@@ -40,9 +40,9 @@ async def test_a_second_run_on_the_same_store_ends_with_2_and_names_the_first(tm
         second = await office.start()
         assert await ended(second) == 2
         assert f"Another alertbot run (process {first.pid} on " in office.log
+        office.processes.reverse()
         office.fail("anna@example.com", 3)
         await office.told("Anna Berg")
-        office.processes.reverse()
         await stopped_and_counted(office)
 
 
