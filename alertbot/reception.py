@@ -20,7 +20,7 @@ import structlog
 from alertbot.aftermath import Aftermath, Bureau
 from alertbot.commit import Committer
 from alertbot.config import PortalSettings, Settings
-from alertbot.errors import ConfigError, Mistake, PortalError, SlackError, SlackNotNow
+from alertbot.errors import ConfigError, LostOwnership, Mistake, PortalError, SlackError, StoreBusy
 from alertbot.portal.client import PortalClient
 from alertbot.respond import Desk
 from alertbot.routing import names
@@ -30,13 +30,14 @@ from alertbot.slack.buttons import Buttons, Door
 from alertbot.slack.client import SlackClient
 from alertbot.slack.remarks import caller
 from alertbot.slack.roster import Mention, Roster, UnknownNames, known_id, resolve
-from alertbot.slack.socket import Socket
+from alertbot.slack.socket import Socket, new_address
 from alertbot.slack.trouble import SocketState
 from alertbot.store.store import Store
 from alertbot.tell import Outlet
 
 NAMES_WITHIN = timedelta(seconds=10)
 AGAIN = timedelta(minutes=1)
+AFTER_A_MISTAKE = timedelta(seconds=5)
 KEYS_EVERY = timedelta(minutes=15)
 NAMES = "slack.names"
 """Where the store keeps the ids of names, for a start while Slack does not answer."""
@@ -101,9 +102,9 @@ class Reception:
     def tasks(self, on_commit: Callable[[], None]) -> list[asyncio.Task[None]]:
         """Everything that serves people; each ends only when it is cancelled."""
         aftermath = Aftermath(self._store, self._in_store, self._rules, self._bureaus, on_commit=on_commit, now_us=_now_us)
-        tasks = [asyncio.create_task(aftermath.run(), name="aftermath")]
+        tasks = [asyncio.create_task(_kept_up(aftermath.run, "aftermath"), name="aftermath")]
         if self._unresolved:
-            tasks.append(asyncio.create_task(self._find_names_later(), name="names"))
+            tasks.append(asyncio.create_task(_kept_up(self._find_names_later, "names"), name="names"))
         if self._bot is not None and self._app is not None:
             tasks += self._button_tasks(self._bot, self._app, aftermath)
         return tasks
@@ -173,19 +174,13 @@ class Reception:
         async def address() -> str:
             if not buttons.team:
                 buttons.team = (await bot.identity()).team_id
-            url = (await app.call("apps.connections.open")).get("url")
-            if not isinstance(url, str):
-                raise SlackNotNow("apps.connections.open: Slack's answer lacks the address")
-            return url
+            return await new_address(app)
 
         socket = Socket(address, buttons.take, on_change=self._noticed)
-        tasks = [
-            asyncio.create_task(socket.run(), name="socket"),
-            asyncio.create_task(self._note_states(), name="socket state"),
-        ]
+        work = {"socket": socket.run, "socket state": self._note_states}
         if slack.end_sessions:
-            tasks.append(asyncio.create_task(self._look_at_keys(), name="keys"))
-        return tasks
+            work["keys"] = self._look_at_keys
+        return [asyncio.create_task(_kept_up(each, name), name=name) for name, each in work.items()]
 
     def _those(self, wanted: Sequence[str]) -> Callable[[], list[Mention]]:
         """Those of a list who are known by now."""
@@ -215,6 +210,18 @@ class Reception:
                 door.may_write = isinstance(permissions, list) and not {"*", "*:write"}.isdisjoint(map(str, permissions))
                 self.hands(name).end_sessions = door.may_write
             await asyncio.sleep(wait.total_seconds())
+
+
+async def _kept_up(work: Callable[[], Awaitable[None]], name: str) -> None:
+    """Do something that shall not end by a mistake of ours, nor take anything else with it."""
+    while True:
+        try:
+            return await work()
+        except (LostOwnership, StoreBusy):
+            raise
+        except Exception:
+            log.exception("reception.failed", task=name)
+            await asyncio.sleep(AFTER_A_MISTAKE.total_seconds())
 
 
 def _now_us() -> int:

@@ -23,6 +23,7 @@ import structlog
 
 from alertbot.errors import SlackCredential, SlackError, SlackNotNow, SlackWait
 from alertbot.settings import is_loopback
+from alertbot.slack.client import SlackClient
 
 HELLO_WITHIN = timedelta(seconds=10)
 HEARTBEAT = timedelta(seconds=15)
@@ -62,6 +63,14 @@ class _Line:
     app: str
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     reading: asyncio.Task[None] | None = None
+
+
+async def new_address(app: SlackClient) -> str:
+    """The address of a new connection, good once; `app` has the app's token."""
+    url = (await app.call("apps.connections.open")).get("url")
+    if not isinstance(url, str):
+        raise SlackNotNow("apps.connections.open: Slack's answer lacks the address")
+    return url
 
 
 class Socket:
