@@ -2,7 +2,7 @@
 
 The latest matches of the `count` values seen last decide: the condition is true when the oldest of them lies within the
 window. So a cell holds these and no more, however many values an attacker makes up; they are also the evidence, because each
-of them is needed.
+of them is needed. Most keys have one value in a window: these are a tuple, which is small.
 """
 
 from __future__ import annotations
@@ -14,22 +14,35 @@ from alertbot.event import Event, EventRef
 from alertbot.moments import span_us
 from alertbot.rules.model import Distinct, Rule
 
+One = tuple[CellKey | None, int, EventRef]
+"""The only value of a key, with the time and reference of its latest match."""
+
+_NONE: One = (None, 0, EventRef(0))
+
 
 class Seen:
     """One key's values in the order of their latest matches, each with its time and reference; `latest` is the last of them."""
 
     __slots__ = ("latest", "on", "values")
 
-    def __init__(self) -> None:
+    def __init__(self, only: One) -> None:
         self.on = 0
-        self.latest: CellKey | None = None
-        self.values: dict[CellKey, tuple[int, EventRef]] = {}
+        self.latest, at_us, ref = only
+        self.values: dict[CellKey | None, tuple[int, EventRef]] = {self.latest: (at_us, ref)}
 
     def copy(self) -> Seen:
         """A cell that can be changed without changing this one."""
-        copy = Seen()
+        copy = object.__new__(Seen)
         copy.on, copy.latest, copy.values = self.on, self.latest, dict(self.values)
         return copy
+
+
+def _new() -> One | Seen:
+    return _NONE
+
+
+def _copy(cell: One | Seen) -> One | Seen:
+    return cell.copy() if isinstance(cell, Seen) else cell
 
 
 class DistinctState(State):
@@ -42,7 +55,7 @@ class DistinctState(State):
         self.within_us = span_us(pattern.within)
         self.count = pattern.count
         self.value_of = keyer(pattern.of)
-        self.table: Table[Seen] = self.by_key(self.within_us, Seen, Seen.copy)
+        self.table: Table[One | Seen] = self.by_key(self.within_us, _new, _copy)
         self.switch = Switch.of(self, self.within_us)
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
@@ -54,6 +67,11 @@ class DistinctState(State):
         if at_us >= table.turn_us:
             table.turn(at_us)
         cell = table.cells[key]
+        if isinstance(cell, tuple):
+            if cell[0] is None or cell[0] == value or cell[1] < at_us - self.within_us:
+                table.cells[key] = (value, at_us, event.ref)
+                return
+            table.cells[key] = cell = Seen(cell)
         values = cell.values
         if value != cell.latest:
             cell.latest = value

@@ -7,8 +7,6 @@ key costs a tuple with what it shows now, and only what it showed before has an 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from alertbot.engine.keys import CellKey, Keyer, keyer
 from alertbot.engine.state import Record, State
 from alertbot.engine.table import Table
@@ -103,16 +101,18 @@ class FirstSeenState(State):
         seen = self.values
         if at_us >= seen.turn_us:
             seen.turn(at_us)
-        if before is not None:
-            for place in self._places(key, before):
-                if seen.cells[place] < last:
-                    seen.cells[place] = last
+        cells = seen.cells
         oldest = at_us - self.memory_us
-        sightings = [seen.peek(place) for place in self._places(key, values)]
-        return all(sighting is None or sighting < oldest for sighting in sightings)
-
-    def _places(self, key: CellKey, values: CellKey) -> Iterable[tuple[CellKey, int, str | CellKey]]:
-        return ((key, number, value) for number, value in enumerate(values if self.groups > 1 else (values,)))
+        new = True
+        for number in range(self.groups):
+            value, left = (values, before) if self.groups == 1 else (values[number], before and before[number])
+            place = (key, number, left)
+            if cells[place] < last:
+                cells[place] = last
+            sighting = seen.peek((key, number, value))
+            if sighting is not None and sighting >= oldest:
+                new = False
+        return new
 
 
 def _values_of(each: tuple[tuple[str, ...], ...]) -> Keyer:

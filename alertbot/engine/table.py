@@ -27,10 +27,11 @@ class Generation(dict[Hashable, Cell]):
     """The cells touched in one span of time; what is missing is looked up behind it.
 
     `mine` are the tables behind it whose cells it may take, `shared` those whose cells it must copy. The first `together`
-    (one or none) of the shared belong to the same span: its keys are this generation's too. `counted`: how many that makes.
+    (one or none) of the shared belong to the same span: its keys are this generation's too. `counted`: how many that makes,
+    of `most` that fill it.
     """
 
-    __slots__ = ("copied", "counted", "make", "mine", "shared", "table", "together")
+    __slots__ = ("copied", "counted", "make", "mine", "most", "shared", "table", "together")
 
     def __init__(self, table: Table[Cell], make: Callable[[], Cell], copied: Callable[[Cell], Cell]) -> None:
         super().__init__()
@@ -41,16 +42,21 @@ class Generation(dict[Hashable, Cell]):
         self.shared: tuple[dict[Hashable, Cell], ...] = ()
         self.together = 0
         self.counted = 0
+        self.most = table.half
 
     def __missing__(self, key: Hashable) -> Cell:
-        cell = self._behind(key)
-        if cell is None:
-            cell = self.make()
+        for layer in self.mine:
+            cell = layer.get(key)
+            if cell is not None:
+                break
+        else:
+            cell = self._borrowed(key)
+            if cell is None:
+                cell = self.make()
         if not (self.together and key in self.shared[0]):
             self.counted += 1
-            table = self.table()
-            if table is not None and self.counted >= table.half:
-                table.turn_us = _AT_ONCE
+            if self.counted >= self.most:
+                self._is_full()
         self[key] = cell
         return cell
 
@@ -63,16 +69,17 @@ class Generation(dict[Hashable, Cell]):
                     return cell
         return None
 
-    def _behind(self, key: Hashable) -> Cell | None:
-        for layer in self.mine:
-            cell = layer.get(key)
-            if cell is not None:
-                return cell
+    def _borrowed(self, key: Hashable) -> Cell | None:
         for layer in self.shared:
             cell = layer.get(key)
             if cell is not None:
                 return self.copied(cell)
         return None
+
+    def _is_full(self) -> None:
+        table = self.table()
+        if table is not None:
+            table.turn_us = _AT_ONCE
 
 
 class Table(Generic[Cell]):
