@@ -41,6 +41,10 @@ def demo(
         typer.Option("--rules", metavar="PATH", help="Rules. Left out: those that come with alertbot.", show_default=False),
     ] = None,
     stay: Annotated[bool, typer.Option("--stay", help="Leave everything up at the end, to play with.")] = False,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", metavar="FOLDER", help="Keep configuration, store and log here.", show_default=False),
+    ] = None,
 ) -> None:
     """See the whole of it at work; there is nothing to configure.
 
@@ -56,14 +60,20 @@ def demo(
     """
     from alertbot.cli.terminal import run_async
 
-    run_async(_play(events, people, history, speed, rules, stay=stay))
+    run_async(_play(events, people, history, speed, rules, keep, stay=stay))
 
 
 async def _play(
-    events: Path | None, people: Path | None, history: str, speed: float | None, rules: Path | None, *, stay: bool
+    events: Path | None,
+    people: Path | None,
+    history: str,
+    speed: float | None,
+    rules: Path | None,
+    keep: Path | None,
+    *,
+    stay: bool,
 ) -> None:
     import shutil
-    import tempfile
 
     from alertbot.demo import Demo
     from alertbot.moments import to_us
@@ -77,12 +87,30 @@ async def _play(
         portal, attacks, until = play_story(story, speed=speed or 1.0), story.expected, to_us(story.end + LIVE)
     else:
         portal, attacks, until = _of_files(events, people, history, speed), (), None
-    folder = Path(tempfile.mkdtemp(prefix="alertbot-demo-"))
+    folder = _empty_folder(keep)
     screen = Terminal(portal.zone)
     async with Sandbox(portal) as sandbox:
         screen.greet(sandbox.portal.url, sandbox.slack.url, len(portal.shown()), len(portal.people))
         await Demo(sandbox, rules or shipped_rules(), folder, screen, attacks=attacks, live_until_us=until).play(stay=stay)
-    shutil.rmtree(folder, ignore_errors=True)
+    if keep is None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _empty_folder(keep: Path | None) -> Path:
+    import tempfile
+
+    from alertbot.errors import UsageError
+
+    if keep is None:
+        return Path(tempfile.mkdtemp(prefix="alertbot-demo-"))
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+        used = any(keep.iterdir())
+    except OSError as error:
+        raise UsageError(f"--keep {keep}: {error.strerror}") from None
+    if used:
+        raise UsageError(f"--keep {keep}: it is not empty; the demo begins with a store of its own")
+    return keep.resolve()
 
 
 def _of_files(events: Path, people: Path | None, history: str, speed: float | None) -> SandboxPortal:
