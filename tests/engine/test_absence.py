@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alertbot.engine import Engine
@@ -43,6 +43,7 @@ def gaps(draw: st.DrawFn) -> list[tuple[timedelta, timedelta]]:
     return [(a * MINUTE, b * MINUTE) for a, b in zip(edges[::2], edges[1::2], strict=False)]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 25), st.sampled_from(["anna", "ben"])), max_size=25),
     st.integers(1, 20),
@@ -76,6 +77,7 @@ HOURS = st.sampled_from([
 ])  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     HOURS,
     st.sampled_from(["2026-03-28T18:00", "2026-10-24T20:00", "2026-04-04T03:00", "2026-01-16T10:00"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alertbot.rules.model import Dormant, Exemption
@@ -17,6 +17,7 @@ MONTH = Dormant(30 * DAY, 180 * DAY)
 moves = st.tuples(st.integers(0, 9), st.sampled_from(["anna", "ben", "eve"]), st.sampled_from(["failure", "success"]))
 
 
+@settings(deadline=None)
 @given(st.lists(moves, max_size=40), st.integers(1, 8), st.integers(4, 20))
 def test_dormant_is_its_definition(steps: list[tuple[int, str, str]], silence: int, memory: int) -> None:
     pattern = Dormant(silence * MINUTE, memory * MINUTE)

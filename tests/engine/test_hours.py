@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alertbot.engine.hours import covers, wall_clock
@@ -33,6 +33,7 @@ def _calendar(*texts: str, zone: ZoneInfo | None = None, **more: object) -> Cale
     return Calendar("office", zone, tuple(parse_window(text) for text in texts), **more)  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(
     st.lists(windows, min_size=1, max_size=3),
     st.sampled_from(ZONES),

@@ -6,7 +6,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alertbot.engine import Engine
@@ -22,6 +22,7 @@ MONTH = LearnedHours(30 * DAY, ZoneInfo("UTC"))
 HAVANA = ZoneInfo("America/Havana")
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 30), min_size=10, max_size=60),
     st.integers(8, 16),

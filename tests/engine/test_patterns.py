@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alertbot.engine import Engine
@@ -46,6 +46,7 @@ def account(event: Event) -> str | None:
     return event.account
 
 
+@settings(deadline=None)
 @given(histories(), st.integers(2, 5), st.integers(1, 12))
 def test_burst_is_its_definition(events: list[Event], count: int, minutes: int) -> None:
     pattern = Burst(count, minutes * MINUTE)
@@ -54,6 +55,7 @@ def test_burst_is_its_definition(events: list[Event], count: int, minutes: int) 
     assert as_reference(found_by([rule(pattern)], events)) == sorted(expected)
 
 
+@settings(deadline=None)
 @given(histories(), st.integers(2, 4), st.integers(1, 20))
 def test_distinct_is_its_definition(events: list[Event], count: int, minutes: int) -> None:
     pattern = Distinct(("ip",), count, minutes * MINUTE)
@@ -68,6 +70,7 @@ def test_distinct_is_its_definition(events: list[Event], count: int, minutes: in
 SERVES: tuple[Selection, ...] = (FAILED, SUCCEEDED, ANY)
 
 
+@settings(deadline=None)
 @given(histories(), st.lists(st.tuples(st.sampled_from(SERVES), st.integers(1, 2)), min_size=1, max_size=3), st.integers(1, 20))
 def test_sequence_is_its_definition(events: list[Event], steps: list[tuple[Selection, int]], minutes: int) -> None:
     pattern = Sequence_(minutes * MINUTE, tuple(Step(count, selection) for selection, count in steps))
@@ -80,6 +83,7 @@ def test_sequence_is_its_definition(events: list[Event], steps: list[tuple[Selec
     assert sorted(found) == sorted(expected)
 
 
+@settings(deadline=None)
 @given(
     histories(),
     st.integers(0, 15),

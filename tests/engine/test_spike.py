@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alertbot.engine import Engine
@@ -20,6 +20,7 @@ USUAL = Spike(HOUR, 3.0, 7 * DAY, 5)
 moves = st.tuples(st.integers(0, 4), st.sampled_from(["anna", "anna", "ben"]))
 
 
+@settings(deadline=None)
 @given(
     st.lists(moves, max_size=60),
     st.integers(1, 4),

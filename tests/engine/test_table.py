@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alertbot.engine import Engine
@@ -89,6 +89,7 @@ def test_of_one_person_the_values_seen_last_are_kept() -> None:
     assert not [place for place in kept if place[0] == "eve"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 300), st.sampled_from([*"abcdefghi", "anna", "ben"])), max_size=80), st.data())
 def test_a_fork_drops_what_its_table_would_have_dropped(touches: list[tuple[int, str]], data: st.DataObject) -> None:
     people = People()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alertbot.event import Event, id_of
@@ -40,6 +40,7 @@ def ways(pattern: Travel, events: list[Event], **more: object) -> list[tuple[int
     return sorted((id_of(f.events[0]), id_of(f.events[1])) for f in found)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 200), st.sampled_from(["anna", "ben"]), st.sampled_from(PLACES)), max_size=30),
     st.sampled_from([100.0, 900.0, 5000.0]),
