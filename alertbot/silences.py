@@ -139,7 +139,7 @@ def new_silence(
         raise UsageError(f"Events have no field {unknown[0]!r}.")
     parts = (scope.name, scope.rule or "", scope.tag or "", *(part for pair in scope.match for part in pair))
     return Silence(
-        id=entry_id("silence", portal or "", *parts, str(since_us), by_id or by)[:12],
+        id=entry_id("silence", portal or "", *parts, str(since_us), str(until_us), by_id or by)[:12],
         since_us=since_us,
         until_us=until_us,
         by=by,
