@@ -246,7 +246,13 @@ class _Issue:
         is_new = all(storm.id != one.id for one in before.values())
         storm = _replace(storm, revision=storm.revision + 1)
         storm, entries = storm_entries(
-            self._outlet, storm, list(members.values()), is_new=is_new, over=over, now_us=self._clock_us
+            self._outlet,
+            storm,
+            list(members.values()),
+            self._rules.get(storm.rule),
+            is_new=is_new,
+            over=over,
+            now_us=self._clock_us,
         )
         self.news.entries += entries
         return storm

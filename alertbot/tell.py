@@ -20,7 +20,7 @@ from alertbot.incidents.storm import Storm
 from alertbot.moments import span_us
 from alertbot.outbox import JOIN, LATER, UPDATE, Message, OutboxEntry, entry_id, priority_of
 from alertbot.routing import Call, Destination, Facts, destinations, first_escalation_us, spread
-from alertbot.rules.model import Each, Rule
+from alertbot.rules.model import LEVELS, Each, Rule
 from alertbot.settings import Route
 from alertbot.silences import Silence
 from alertbot.slack.actions import Hands, became, below
@@ -217,9 +217,16 @@ def _update(outlet: Outlet, incident: Incident, of: str, message: Message, now_u
 
 
 def storm_entries(
-    outlet: Outlet, storm: Storm, incidents: Sequence[Incident], *, is_new: bool, over: bool, now_us: int
+    outlet: Outlet,
+    storm: Storm,
+    incidents: Sequence[Incident],
+    rule: Rule | None,
+    *,
+    is_new: bool,
+    over: bool,
+    now_us: int,
 ) -> tuple[Storm, list[OutboxEntry]]:
-    """The summary of a storm as it stands, and its list when that says much more than the last one."""
+    """The summary of a storm as it stands, where its rule is told, and its list when that says much more than the last one."""
     singly = sum(one.message is not None for one in incidents)
     message = storm_summary(
         storm,
@@ -232,13 +239,23 @@ def storm_entries(
     )
     if outlet.by_webhook and not is_new:
         return storm, []
-    entries = [_summary(outlet, storm.id, "storm", message, storm.revision, now_us, priority_of(storm.level), is_new)]
+    facts = Facts(storm.level, storm.rule, storm.portal, rule.tags if rule else (), None, rule.route if rule else None)
+    first, *others = outlet.places(facts)
+    summary = _summary(outlet, storm.id, "storm", message, storm.revision, now_us, priority_of(storm.level), is_new)
+    entries = [_at(outlet, summary, first)]
+    if is_new:
+        storm = _replace(storm, copies={entry_id("copy", storm.id, place.channel): place.channel for place in others})
+    for name, channel in storm.copies.items():
+        place = next((one for one in others if one.channel == channel), Destination(channel))
+        copy = _summary(outlet, name, "copy", message, storm.revision, now_us, priority_of(storm.level), is_new)
+        entries.append(_at(outlet, copy, place))
     more = len(incidents) > storm.listed
     doubled = len(incidents) >= 2 * storm.listed and now_us >= storm.listed_us + span_us(LIST_EVERY)
     if not outlet.by_webhook and more and (over or doubled):
         storm = _replace(storm, listed=len(incidents), listed_us=now_us)
         file = incident_list(incidents, f"{storm.rule}.csv")
-        entries.append(_thread(outlet, storm.id, "storm_list", file, now_us, str(len(incidents))))
+        listed = _thread(outlet, storm.id, "storm_list", file, now_us, str(len(incidents)))
+        entries.append(_replace(listed, channel=first.channel))
     return storm, entries
 
 
@@ -254,14 +271,23 @@ def roundup_entries(
         portal=outlet.portal,
         threaded=not outlet.by_webhook,
     )
-    entries = [_summary(outlet, gathered.id, gathered.why, message, gathered.revision, now_us, LATER, is_new)]
+    worst = max(incidents, key=lambda one: (LEVELS.index(one.level), one.id))
+    place = outlet.places(Facts.of(worst, None))[0]
+    summary = _summary(outlet, gathered.id, gathered.why, message, gathered.revision, now_us, LATER, is_new)
+    entries = [_at(outlet, summary, place)]
     if not outlet.by_webhook:
         listed = _thread(outlet, gathered.id, f"{gathered.why}_list", roundup_list(incidents, outlet.zone), now_us)
         if not is_new:
             revised = entry_id(UPDATE, listed.id, str(gathered.revision))
             listed = _replace(listed, id=revised, kind=UPDATE, update_of=listed.id, thread_of=None)
-        entries.append(listed)
+        entries.append(_replace(listed, channel=place.channel))
     return entries
+
+
+def _at(outlet: Outlet, entry: OutboxEntry, place: Destination) -> OutboxEntry:
+    """The entry for a place, calling whom the place calls."""
+    message = outlet.call(entry.message, place.mentions) if place.mentions else entry.message
+    return _replace(entry, channel=place.channel, message=message)
 
 
 def _summary(

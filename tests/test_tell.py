@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from alertbot.incidents import Incident, Occasion, Telling
 from alertbot.incidents.storm import Storm
 from alertbot.outbox import LATER, UPDATE, OutboxEntry, entry_id, priority_of
+from alertbot.settings import Route, RouteMatch
 from alertbot.slack.message import Standing
 from alertbot.slack.summary import Roundup
 from alertbot.tell import Material, Outlet, roundup_entries, single, storm_entries
@@ -114,22 +116,28 @@ def members(count: int) -> list[Incident]:
 
 
 def test_a_storm_has_one_message_and_a_list_that_is_written_anew_when_it_has_doubled():
-    begun, entries = storm_entries(HERE, storm(), members(20), is_new=True, over=False, now_us=NOW)
+    begun, entries = storm_entries(HERE, storm(), members(20), None, is_new=True, over=False, now_us=NOW)
     assert kinds(entries) == ["storm", "storm_list"]
     assert (begun.listed, entries[1].thread_of) == (20, "ab")
     later = NOW + 61_000_000
-    assert kinds(storm_entries(HERE, begun, members(39), is_new=False, over=False, now_us=later)[1]) == [UPDATE]
-    assert kinds(storm_entries(HERE, begun, members(50), is_new=False, over=False, now_us=NOW + 1)[1]) == [UPDATE]
-    assert kinds(storm_entries(HERE, begun, members(40), is_new=False, over=False, now_us=later)[1]) == [UPDATE, "storm_list"]
-    assert kinds(storm_entries(HERE, begun, members(21), is_new=False, over=True, now_us=NOW + 1)[1]) == [UPDATE, "storm_list"]
-    assert kinds(storm_entries(HERE, begun, members(20), is_new=False, over=True, now_us=later)[1]) == [UPDATE]
+    assert kinds(storm_entries(HERE, begun, members(39), None, is_new=False, over=False, now_us=later)[1]) == [UPDATE]
+    assert kinds(storm_entries(HERE, begun, members(50), None, is_new=False, over=False, now_us=NOW + 1)[1]) == [UPDATE]
+    assert kinds(storm_entries(HERE, begun, members(40), None, is_new=False, over=False, now_us=later)[1]) == [
+        UPDATE,
+        "storm_list",
+    ]
+    assert kinds(storm_entries(HERE, begun, members(21), None, is_new=False, over=True, now_us=NOW + 1)[1]) == [
+        UPDATE,
+        "storm_list",
+    ]
+    assert kinds(storm_entries(HERE, begun, members(20), None, is_new=False, over=True, now_us=later)[1]) == [UPDATE]
 
 
 def test_through_a_webhook_a_storm_is_told_once():
-    begun, entries = storm_entries(HOOK, storm(), members(20), is_new=True, over=False, now_us=NOW)
+    begun, entries = storm_entries(HOOK, storm(), members(20), None, is_new=True, over=False, now_us=NOW)
     assert kinds(entries) == ["storm"]
     assert "in the thread" not in str(entries[0].message.blocks)
-    assert storm_entries(HOOK, begun, members(90), is_new=False, over=True, now_us=NOW)[1] == []
+    assert storm_entries(HOOK, begun, members(90), None, is_new=False, over=True, now_us=NOW)[1] == []
 
 
 def test_a_summary_of_old_things_grows_while_it_waits():
@@ -140,3 +148,17 @@ def test_a_summary_of_old_things_grows_while_it_waits():
     second = roundup_entries(HERE, more, members(3), is_new=False, now_us=NOW)
     assert [(e.kind, e.update_of) for e in second] == [(UPDATE, "ab"), (UPDATE, first[1].id)]
     assert kinds(roundup_entries(HOOK, gathered, members(2), is_new=True, now_us=NOW)) == ["late"]
+
+
+def test_summaries_go_where_their_rule_and_level_are_told():
+    routes = (
+        Route(match=RouteMatch(level=("high",)), channel="#oncall", **{"continue": True}),
+        Route(match=RouteMatch(rule=("guess",)), channel="#guesses"),
+    )
+    routed = dataclasses.replace(HERE, routes=routes)
+    begun, entries = storm_entries(routed, storm(), members(20), None, is_new=True, over=False, now_us=NOW)
+    assert [(e.kind, e.channel) for e in entries] == [("storm", "#oncall"), ("copy", "#guesses"), ("storm_list", "#oncall")]
+    _, later = storm_entries(routed, begun, members(20), None, is_new=False, over=False, now_us=NOW)
+    assert [(e.kind, e.update_of) for e in later] == [(UPDATE, "ab"), (UPDATE, entries[1].id)]
+    gathered = Roundup(id="cd", portal="main", why="late", incidents=("i0", "i1"))
+    assert {e.channel for e in roundup_entries(routed, gathered, members(2), is_new=True, now_us=NOW)} == {"#oncall"}

@@ -52,6 +52,8 @@ class Storm(msgspec.Struct, frozen=True, kw_only=True):
     listed: int = 0
     """How many incidents the last list in its thread held, and when it was written."""
     listed_us: int = 0
+    copies: dict[str, str] = {}
+    """The outbox entries of its copies in other channels, and these channels."""
     revision: int = 0
 
     @property

@@ -313,7 +313,7 @@ def test_a_first_start_without_history_says_so():
 
 
 @pytest.mark.parametrize("portals", [0, 1, 30])
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(title=st.one_of(HOSTILE, HUGE.map(lambda text: text[:1_000])), rules=st.sampled_from([0, 1, 5, 39, 40, 41, 200]))
 def test_slack_takes_every_first_start(portals, title, rules):
     found = [Found(title or "rule", title, LEVELS[number % 5], number) for number in range(rules)]
