@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "alertbot.cli.rules_list:rules",
         "List the rules, and what people wish of them.",
     ),
+    "explain": ("alertbot.cli.explain:explain", "Say why it fired, or why not."),
     "schema": ("alertbot.cli.schema:schema", "Print the JSON Schema of a kind of file, for editors."),
 }
 """A command → where its function is, and its line in `alertbot --help` (the first of the function's docstring)."""

@@ -52,7 +52,7 @@ def event(number: int, after: timedelta, outcome: str = "failure", **more: objec
     """A login some time after START."""
     settings = {"account": "anna", "login": "anna", "ip": "203.0.113.7", **more}
     return Event(
-        portal="test",
+        portal=str(settings.pop("portal", "test")),
         id=number,
         at_us=to_us(START + after),
         action_id=1002 if outcome == "failure" else 1029,
