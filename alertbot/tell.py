@@ -75,7 +75,8 @@ def single(
     """The entries for one incident, and the incident with the message that it has then. `now_us` is the bot's own clock."""
     incident, entries = _single(outlet, telling, rule or _bygone(telling.incident), material, now_us)
     places = outlet.places(Facts.of(incident, rule))
-    if incident.posts > telling.incident.posts:
+    taken_over = incident.told_us is None and incident.message is not None
+    if incident.posts > telling.incident.posts or taken_over:
         incident = awaited(incident, places, now_us)
     return spread(telling.incident, incident, entries, places, outlet.call)
 

@@ -339,7 +339,12 @@ class _Desk:
         told = other.message is not None
         in_place = told and incident.message is None and not _is_higher(incident.level, other.level)
         self.put(
-            _replace(other, held_by=incident.id, message=None if in_place else other.message),
+            _replace(
+                other,
+                held_by=incident.id,
+                message=None if in_place else other.message,
+                copies={} if in_place else other.copies,
+            ),
             Reason.TAKEN_OVER if told else Reason.HELD_BACK,
             f"by {incident.title} ({incident.id})",
         )
@@ -347,7 +352,12 @@ class _Desk:
         if told and not in_place:
             self.decision.note(other.id, Occasion.UPDATE)
         return self.put(
-            _replace(incident, holds=(*incident.holds, other.id), message=other.message if in_place else incident.message),
+            _replace(
+                incident,
+                holds=(*incident.holds, other.id),
+                message=other.message if in_place else incident.message,
+                copies=other.copies if in_place else incident.copies,
+            ),
             Reason.TOOK_OVER,
             f"{other.title} ({other.id})",
         )
@@ -366,15 +376,19 @@ class _Desk:
         """It stands for itself again; where it lent its message, the message is its own again."""
         holder = self.incidents.get(incident.held_by or "")
         back = None
+        lent_back: dict[str, str] = {}
         if holder is not None:
             lent = incident.message is None and incident.posts > 0 and holder.posts == 0
             back = holder.message if lent and holder.withdrawn else None
             left = tuple(name for name in holder.holds if name != incident.id)
             if left != holder.holds or back is not None:
-                holder = _replace(holder, holds=left, message=None if back is not None else holder.message)
+                copies = {} if back is not None else holder.copies
+                lent_back = holder.copies if back is not None else {}
+                holder = _replace(holder, holds=left, message=None if back is not None else holder.message, copies=copies)
                 self._keep(holder)
                 self.decision.incidents[holder.id] = holder
-        incident = self.put(_replace(incident, held_by=None, message=back or incident.message), Reason.RELEASED, detail)
+        incident = _replace(incident, held_by=None, message=back or incident.message, copies=lent_back or incident.copies)
+        incident = self.put(incident, Reason.RELEASED, detail)
         told_again = incident.message is not None and holder is not None and holder.withdrawn
         occasion = Occasion.UPDATE if told_again else Occasion.RETURN if incident.posts else Occasion.OPENING
         self.decision.note(incident.id, occasion)
