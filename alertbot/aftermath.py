@@ -159,23 +159,23 @@ class Aftermath:
         held = self._mine(self._store.incidents_silenced(silence.id))
         for portal, of_portal in _by_portal(held).items():
             decision = Decision()
-            for incident in of_portal:
-                self._release(incident, silence, decision, now_us)
+            released = [one for one in of_portal if self._release(one, silence, decision, now_us)]
             bureau = self._bureaus[portal]
             news = bureau.newsroom.write(decision, self._rules, [], max(one.last_us for one in of_portal), now_us)
-            if any(one.silenced is not None and one.count > one.silenced.told for one in of_portal):
-                news.entries.append(self._remark(bureau.outlet, silence, of_portal, now_us))
+            if any(one.silenced is not None and one.count > one.silenced.told for one in released):
+                news.entries.append(self._remark(bureau.outlet, silence, released, now_us))
             self._commit(of_portal, decision, news, restate=False)
         self._store.respond(PeopleCommit(silences=[_replace(silence, over=True)]))
         log.info("silence.over", silence=silence.id, held=len(held), lifted_by=silence.lifted_by)
 
-    def _release(self, incident: Incident, silence: Silence, decision: Decision, now_us: int) -> None:
+    def _release(self, incident: Incident, silence: Silence, decision: Decision, now_us: int) -> bool:
+        """Let go of an incident, unless another silence holds it back too."""
         assert incident.silenced is not None, "it is held"
         other = self._also_held(incident, now_us)
         if other is not None:
             moved = _replace(incident.silenced, silence=other.id)
             decision.incidents[incident.id] = _replace(incident, silenced=moved, revision=incident.revision + 1)
-            return
+            return False
         more = incident.count - incident.silenced.told
         decision.incidents[incident.id] = _replace(incident, silenced=None, revision=incident.revision + 1)
         detail = f"{silence.what}: {more} events were held back since {iso(incident.silenced.since_us)}"
@@ -184,6 +184,7 @@ class Aftermath:
             decision.note(incident.id, Occasion.UPDATE)
         elif incident.phase == "going_on" and incident.work != "resolved" and incident.stands_for_itself:
             decision.note(incident.id, Occasion.OPENING)
+        return True
 
     def _also_held(self, incident: Incident, now_us: int) -> Silence | None:
         """Another silence that holds the same incident back."""
@@ -223,8 +224,9 @@ class Aftermath:
             self._later(anew, anew.escalate_at_us, decision)
             return []
         silence = self._store.silence(incident.silenced.silence) if incident.silenced else None
-        if silence is not None and silence.is_active(now_us):
-            self._later(incident, silence.until_us, decision)
+        if silence is not None and silence.is_active(now_us):  # its time stands still
+            paused = _replace(incident, told_us=told_us + silence.until_us - since_us)
+            self._later(paused, silence.until_us, decision)
             return []
         places = outlet.places(Facts.of(incident, self._rules.get(incident.rule)))
         due, later_us = due_escalations(places, told_us, min(since_us, now_us), now_us)
