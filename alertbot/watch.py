@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from itertools import count, islice
+from itertools import count, islice, pairwise
 
 import msgspec
 import structlog
@@ -82,6 +82,7 @@ class PortalWatch:
         self._versions: dict[tuple[str, str], int] = {}
         self._latest: dict[str, str] = {}
         self._building: asyncio.Task[None] | None = None
+        self._gaps: tuple[tuple[int, int], ...] = ()
         self._urgent = asyncio.Event()
         self._meanwhile: list[Event] = []
         self._portal_now_us = 0
@@ -181,6 +182,7 @@ class PortalWatch:
     async def _take(self, batch: Batch, events: list[Event]) -> None:
         coverage = {batch.feed: [(r.start_us, r.end_us) for r in batch.coverage]}
         brought = Brought(events, coverage, self._people)
+        self._know_gaps(batch)
         if batch.complete and self._engine is not None and not self._catching_up:
             await self._evaluate(self._engine, brought)
         else:
@@ -189,8 +191,26 @@ class PortalWatch:
         if self._building is not None and not self._building.done():
             self._meanwhile.extend(events)
 
+    def _know_gaps(self, batch: Batch) -> None:
+        """What lies between covered ranges when a read is complete was never read, and no silence goes across it."""
+        if not batch.complete:
+            return
+        ranges = batch.coverage
+        gaps = tuple((before.end_us, after.start_us) for before, after in pairwise(ranges))
+        if gaps == self._gaps:
+            return
+        self._gaps = gaps
+        if self._engine is not None and gaps:
+            self._engine.know_gaps(gaps)
+            if gaps[-1][0] <= self._engine.mark_us:
+                self._state = msgspec.structs.replace(
+                    self._state, rebuild_from_us=min(gaps[-1][0], self._state.rebuild_from_us or gaps[-1][0])
+                )
+                self._build_soon()
+
     async def _evaluate(self, engine: Engine, brought: Brought) -> None:
         newest = max((event.at_us for event in brought.events), default=0)
+        engine.advance_to(self._portal_now_us - span_us(self.settings.lateness))
         try:
             difference = engine.propose(brought.events)
             state = msgspec.structs.replace(
@@ -287,7 +307,8 @@ class PortalWatch:
 
     async def _build(self) -> None:
         rules = self._rules if self._next_rules is None else self._next_rules
-        engine = Engine(tuple(rules.values()), self.settings.name, self.settings.zone, self.settings.lateness)
+        settings = self.settings
+        engine = Engine(tuple(rules.values()), settings.name, settings.zone, settings.lateness, gaps=self._gaps)
         stream = self._store.events(self.settings.name)
         try:
             async with self._one_at_a_time:
@@ -332,6 +353,7 @@ class PortalWatch:
             if (f.rule, f.version) in ours
             and (f.last_us >= floor_us or ((f.rule, f.version) in fresh and f.first_us >= kept_us))
         ]
+        engine.advance_to(self._portal_now_us - span_us(self.settings.lateness))
         difference = engine.resume(self._meanwhile, comparable)
         changed = [f for f in difference.changed if f.last_us >= floor_us or (f.rule, f.version) in fresh]
         newest = await self._in_store(self._store.newest_us, name)
