@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
 PORTAL = "main"
+RESPONDER = "U024BE7LH"
+"""Who may end sessions: the first of the sandbox Slack's people."""
+
 POLL = timedelta(seconds=1)
 START_WITHIN = timedelta(seconds=60)
 SETTLE_WITHIN = timedelta(seconds=45)
@@ -148,6 +151,7 @@ class Demo:
                     "max_skew": None,
                 }
             ],
+            "slack": {"end_sessions": [RESPONDER]},
             "rules": [str(self._rules)],
             "store": f"sqlite:///{self._folder / 'alertbot.db'}",
         }

@@ -110,10 +110,10 @@ def scopes(rule: Rule | None, rule_name: str, event: Event | None) -> list[Scope
         if rule is not None and LOCATION in rule.tags and event.country_code:
             words = f"This account in {event.country or event.country_code}"
             found.append(Scope("account_country", words, (own, ("countryCode", event.country_code)), tag=LOCATION, named=named))
-        found.append(Scope("account", "This account", (own,), named=named))
+        found.append(Scope("account", f"This account: {named}" if named else "This account", (own,), named=named))
     if event is not None and event.ip and not event.ip_partial:
-        found.append(Scope("address", "This address", (("ip", event.ip),)))
-    found.append(Scope("rule", "This rule", rule=rule_name))
+        found.append(Scope("address", f"This address: {event.ip}", (("ip", event.ip),)))
+    found.append(Scope("rule", "This rule, for everybody", rule=rule_name))
     return found
 
 

@@ -23,6 +23,9 @@ _TEMPLATE = files("alertbot.sandbox").joinpath("slack_page.html").read_text("utf
 _SCRIPT = re.search(r"<script>(.*?)</script>", _TEMPLATE, re.S)
 _HASH = base64.b64encode(hashlib.sha256((_SCRIPT[1] if _SCRIPT else "").encode()).digest()).decode()
 _COLOUR = re.compile(r"#?([0-9a-fA-F]{6})\Z")
+_MENTION = re.compile(r"<mark>@(?:subteam\^)?([A-Z0-9]+)</mark>")
+"""A mention as it is shown; text of a message cannot look so, it is escaped."""
+
 _NAMED_COLOURS = {"good": "2eb67d", "warning": "ecb22e", "danger": "e01e5a"}
 _TAGS = {"bold": "b", "italic": "i", "strike": "s"}
 
@@ -72,7 +75,9 @@ def channel_part(space: Workspace, wanted: str) -> str:
     channel = space.channel(wanted)
     whispers = [each for each in space.ephemeral if channel is not None and each.channel == channel.id]
     told = sorted([*messages, *whispers], key=lambda each: each.ts)
-    return "".join(_message(each, space.replies(each.ts), names) for each in told)
+    part = "".join(_message(each, space.replies(each.ts), names) for each in told)
+    names |= {each["id"]: str(each["handle"]) for each in space.groups}
+    return _MENTION.sub(lambda match: f"<mark>@{escape(names.get(match[1], match[1]))}</mark>", part)
 
 
 def _message(message: Posted, replies: Sequence[Posted], names: Mapping[str, str]) -> str:

@@ -63,7 +63,7 @@ def _block(block: Mapping[str, Any], zone: tzinfo, width: int) -> Iterable[Rende
                 words.stylize("dim")
                 yield words
         case "actions":
-            labels = (str(each.get("text", {}).get("text", "")) for each in block["elements"])
+            labels = (str((each.get("text") or each.get("placeholder") or {}).get("text", "")) for each in block["elements"])
             yield Text("  ".join(f"[ {_safe(mrkdwn.plain(label).text)} ]" for label in labels), style="dim")
         case "divider":
             yield Text("─" * min(width, 40), style="dim")
