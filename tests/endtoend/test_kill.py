@@ -6,6 +6,7 @@ import ast
 import asyncio
 import signal
 import time
+from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from alertbot.moments import from_us
 from alertbot.sandbox.faults import Fault, FaultKind
-from tests.endtoend.world import FAILURE, ROOT, World, ended, words, world
+from tests.endtoend.world import FAILURE, ROOT, RULES, World, ended, words, world
 
 ON_THE_WAY = ("service", "watch", "commit", "announce", "slack/delivery")
 """The modules whose steps lie between a login and Slack."""
@@ -37,6 +38,7 @@ LIVE = (
 )
 """While attacks go on."""
 
+WHEN_RULES_CHANGE = ("rules.broken", "rules.changed")
 AT_THE_END = ("stopping", "stopped")
 
 NOT_KILLED_AT = {
@@ -59,7 +61,8 @@ def steps_of(module: str) -> set[str]:
 
 def test_every_step_on_the_way_is_one_at_which_it_is_killed() -> None:
     steps = set().union(*map(steps_of, ON_THE_WAY))
-    killed_at = {step for step, _ in (*FIRST_START, *LIVE)} - {"sql", "sql.commit"} | set(AT_THE_END)
+    killed_at = {step for step, _ in (*FIRST_START, *LIVE)} - {"sql", "sql.commit"}
+    killed_at |= {*WHEN_RULES_CHANGE, *AT_THE_END}
     assert steps == killed_at | NOT_KILLED_AT.keys()
 
 
@@ -72,26 +75,28 @@ class Play:
         self._numbers = count()
 
     def scene(self) -> None:
-        """The next scene. Some rows come late: the portal shows them after newer ones."""
+        """The next scene. Some rows come late: the portal shows them after newer ones. New attacks are few enough that each
+        has a message of its own.
+        """
         office, number = self.office, next(self._numbers)
-        match number % 5:
+        match number % 15:
             case 0:
-                office.fail(self._next("one-second"), 3)
-            case 1:
-                office.enter("anna@example.com")
-                office.enter("ben@example.com", 2)
-            case 2:
-                late = self._next("late")
+                office.fail(self.attack("one-second"), 3)
+            case 7:
+                late = self.attack("late")
                 office.fail(late, 2)
                 self._late(late, timedelta(seconds=25))
-            case 3:
-                if self.attacked:
-                    office.fail(self.attacked[-1])
-                    self._late(self.attacked[0], timedelta(seconds=90))
+            case 3 | 6 | 9 | 12:
+                office.fail(self.attacked[-1])
+                self._late(self.attacked[0], timedelta(seconds=90))
+            case 1 | 4 | 10 | 13:
+                office.enter("anna@example.com")
+                office.enter("ben@example.com", 2)
             case _:
                 office.enter("ben@example.com", ago=40)
 
-    def _next(self, name: str) -> str:
+    def attack(self, name: str) -> str:
+        """Somebody new who is attacked."""
         self.attacked.append(f"{name}{len(self.attacked)}@example.com")
         return self.attacked[-1]
 
@@ -178,14 +183,14 @@ async def test_killed_at_every_step_everything_is_there_once(tmp_path: Path) -> 
             await die(office, play, step, times, arrange=arranged(office, step))
             kills += 1
         kills += await killed_while_others_work(office, play)
-        for step in AT_THE_END:
-            process = await office.start(death=(step, 1))
-            await office.slack.space.until(lambda _: True)
-            await until_it_polls(office)
-            process.send_signal(signal.SIGTERM)
-            assert await ended(process) == -signal.SIGKILL, office.log
+        for step, rules in zip(WHEN_RULES_CHANGE, ("title: [", RULES.replace("Call {name}", "Ask {name}")), strict=True):
+            await die_then(office, step, lambda _, rules=rules: office.write_rules(rules))
+            office.write_rules(RULES)
             kills += 1
-        bot = await office.start()
+        for step in AT_THE_END:
+            await die_then(office, step, lambda process: process.send_signal(signal.SIGTERM))
+            kills += 1
+        bot = await at_work(office)
         await office.settled()
         await office.stop(bot)
         print(f"\n{kills} kills, {len(office.slack.messages)} messages, {len(office.portal.shown())} events")
@@ -205,17 +210,26 @@ async def killed_while_others_work(office: World, play: Play) -> int:
         {"answer": "silence", "recorded": "late"},
     )
     for order in orders:
-        play.office.fail(play._next("held"), 3)
+        play.office.fail(play.attack("held"), 3)
         number = slack.fault(**order)
         await killed_while(office, play, slack.faults.until_held, lambda number=number: slack.faults.release(number))
     return 2 + len(orders)
 
 
-async def until_it_polls(office: World) -> None:
-    """Wait until the program asks the portal for logins."""
-    before = office.portal.asked
+async def at_work(office: World, *, death: tuple[str, int] | None = None) -> Process:
+    """A run that has asked the portal a few times."""
+    asked = office.portal.asked
+    process = await office.start(death=death)
     async with asyncio.timeout(60):
-        await office.portal.until_asked(before + 2)
+        await office.portal.until_asked(asked + 4)
+    return process
+
+
+async def die_then(office: World, step: str, cause: Callable[[Process], object]) -> None:
+    """A run that comes to a step after something was done to it, and kills itself there."""
+    process = await at_work(office, death=(step, 1))
+    cause(process)
+    assert await ended(process) == -signal.SIGKILL, office.log
 
 
 def judge(office: World, play: Play) -> None:
@@ -243,10 +257,11 @@ async def test_killed_through_a_webhook_everything_is_told_and_a_repeat_says_so(
         office.environment["SLACK_WEBHOOK_URL"] = office.slack.webhook_url
         play = Play(office)
         for step in ("announced", "outbox.claimed", "slack.posted", "outbox.settled", "slack.posted", "outbox.recovered"):
+            office.fail(play.attack("hooked"), 3)
             await die(office, play, step, 1)
         number = office.slack.fault(method="webhook", answer="ok", hold="after")
         await killed_while(office, play, office.slack.faults.until_held, lambda: office.slack.faults.release(number))
-        bot = await office.start()
+        bot = await at_work(office)
         await office.settled()
         await office.stop(bot)
         found = office.count()

@@ -291,9 +291,9 @@ async def world(folder: Path, *, rules: str = RULES, store: str | None = None, h
                     await process.wait()
 
 
-async def ended(process: Process) -> int:
+async def ended(process: Process, *, patience: float = PATIENCE) -> int:
     """Wait for a process to end; its exit code."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(patience):
         return await process.wait()
 
 
