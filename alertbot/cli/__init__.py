@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sandbox": ("alertbot.cli.sandbox:sandbox", "Serve a portal and a Slack of your own, to try rules on."),
     "init": ("alertbot.cli.init:init", "Write a first configuration, and the rules, to start from."),
     "run": ("alertbot.cli.run:run", "Watch the portals and tell Slack: the service."),
-    "events": ("alertbot.cli.events:events", "Show the login history straight from the portal."),
+    "events": ("alertbot.cli.events:events", "Show the login history straight from the portal, newest first."),
     "check": ("alertbot.cli.rules:check", "Check rules and configuration; name each mistake's place."),
     "test": ("alertbot.cli.rules:test", "Run the tests that stand in rule files."),
     "backtest": ("alertbot.cli.backtest:backtest", "Show what the rules would have found in past events."),

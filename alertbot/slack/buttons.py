@@ -166,7 +166,7 @@ class Buttons:
 
     async def _inherited(self, case: Case) -> set[Place | None]:
         """Where messages stand that were another incident's before they became this one's."""
-        names = [case.incident.message] if case.incident.message else []
+        names = [*([case.incident.message] if case.incident.message else []), *case.incident.copies]
         return {entry.place for entry in await self._in_store(self._store.entries, ids=names)}
 
     async def _may(self, roster: Roster, sender: Sender) -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from alertbot.responses import Action, Actor
+from alertbot.silences import LONGEST
 from alertbot.slack.actions import PREFIX, RESOLVE_FORM, SILENCE_FORM
 
 _REFERENCE = re.compile(r"([0-9a-f]{1,40})\.([0-9]{1,9})(?:\.([a-z_]{1,20}))?\Z")
@@ -90,8 +91,12 @@ def faults(form: Form, today: date) -> dict[str, str]:
             until = day(form.answers.get("until", ""))
             if until is None:
                 found["until"] = "Choose the day up to which it is silent."
-            elif until < today:
+            elif until < today - timedelta(days=1):  # it may still be that day where they are
                 found["until"] = "That day is over."
+            elif until > today + LONGEST - timedelta(days=2):
+                found["until"] = (
+                    f"A silence lasts {LONGEST.days} days at most; what is expected for good belongs into the rule."
+                )
     return found
 
 

@@ -340,3 +340,14 @@ async def test_a_form_silences_what_it_says_until_the_end_of_the_day_in_the_port
         held = (await desk.incident()).silenced
         assert held is not None
         assert (held.silence, held.told) == (silence.id, 5)
+
+
+@pytest.mark.parametrize("until", ["", "soon", "2026-01-13", "2027-01-15"])
+async def test_a_day_that_makes_no_sense_keeps_the_form_open(tmp_path: Path, until: str) -> None:
+    async with at_work(tmp_path) as desk:
+        await desk.press("silence")
+        [form] = desk.slack.hands.forms.values()
+        answer = await desk.slack.hands.send(form, {"what": "rule", "long": "date", "until": until, "why": "migration"})
+        assert set(answer.payload["errors"]) == {"until"}
+        assert form.id in desk.slack.hands.forms
+        assert await desk.in_store(desk.store.silences) == []
