@@ -47,6 +47,9 @@ from alertbot.settings import PortalSettings, check_url
 PATIENCE = timedelta(seconds=30)
 """How long one call is tried again before it counts as failed; the next poll tries anew."""
 
+NOBODY_THERE = timedelta(seconds=10)
+"""How long a portal that has never answered is tried: the address may be wrong, and somebody waits to be told."""
+
 WHOLE_ANSWER_S = 30.0
 CONNECT_S = 5.0
 SILENCE_S = 15.0
@@ -98,6 +101,7 @@ class PortalClient:
         self._sleep = sleep
         self._clock = clock
         self._pace = _Pace(MOST_PER_MINUTE)
+        self._has_answered = False
         self._where = f"The portal {portal.name} ({urlsplit(portal.url).netloc})"
 
     def __repr__(self) -> str:
@@ -156,7 +160,10 @@ class PortalClient:
     def _has_had_enough(self, state: RetryCallState) -> bool:
         """Whether the next pause would end after patience does."""
         spent = max(state.idle_for, state.seconds_since_start or 0.0)
-        return spent + state.upcoming_sleep >= self._patience.total_seconds()
+        failed = state.outcome.exception() if state.outcome else None
+        nobody_there = isinstance(failed, PortalUnreachable) and not self._has_answered
+        patience = min(self._patience, NOBODY_THERE) if nobody_there else self._patience
+        return spent + state.upcoming_sleep >= patience.total_seconds()
 
     async def _ask(self, path: str, query: Mapping[str, str], read: Callable[[bytes], T], method: str) -> Answer[T]:
         """One request."""
@@ -171,6 +178,7 @@ class PortalClient:
                 body = await _body(response)
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, TimeoutError) as exc:
             raise self._unreachable(exc) from None
+        self._has_answered = True
         if response.status_code != 200:
             raise self._refused(response)
         try:
