@@ -30,6 +30,17 @@ class Seen:
         self.latest, at_us, ref = only
         self.values: dict[CellKey | None, tuple[int, EventRef]] = {self.latest: (at_us, ref)}
 
+    def see(self, value: CellKey, at_us: int, ref: EventRef, most: int) -> None:
+        """Take up a match; of more than `most` values the one seen longest ago is let go."""
+        values = self.values
+        if value != self.latest:
+            self.latest = value
+            if value in values:
+                del values[value]
+            elif len(values) == most:
+                del values[next(iter(values))]
+        values[value] = (at_us, ref)
+
     def copy(self) -> Seen:
         """A cell that can be changed without changing this one."""
         copy = object.__new__(Seen)
@@ -72,14 +83,8 @@ class DistinctState(State):
                 table.cells[key] = (value, at_us, event.ref)
                 return
             table.cells[key] = cell = Seen(cell)
+        cell.see(value, at_us, event.ref, self.count)
         values = cell.values
-        if value != cell.latest:
-            cell.latest = value
-            if value in values:
-                del values[value]
-            elif len(values) == self.count:
-                del values[next(iter(values))]
-        values[value] = (at_us, event.ref)
         if len(values) == self.count and next(iter(values.values()))[0] >= at_us - self.within_us:
             if cell.on == 0:
                 refs = [ref for _, ref in values.values()]

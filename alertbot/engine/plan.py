@@ -24,6 +24,7 @@ from alertbot.engine.hours import HoursState
 from alertbot.engine.keys import CellKey, Keyer, keyer
 from alertbot.engine.learned_hours import LearnedHoursState
 from alertbot.engine.sequence import SequenceState
+from alertbot.engine.shared import SharedBurst, SharedDistinct, join, sharing
 from alertbot.engine.spike import SpikeState
 from alertbot.engine.state import Record, State
 from alertbot.engine.travel import TravelState
@@ -132,20 +133,29 @@ class Plan:
         self._keyers: dict[tuple[str, ...], Keyer] = {rule.by: keyer(rule.by) for rule in self.rules}
         self.conditions = _conditions(self.rules)
         self.kind_of = _kind_of(self.conditions)
+        self._sharing = sharing(self.rules)
         self._candidates: dict[object, tuple[tuple[int, bool], ...]] = {}
 
     def states(self, record: Record) -> list[State]:
         """The empty states of all rules."""
-        return [make_state(rule, record, self.zone, self.gaps) for rule in self.rules]
+        states = [make_state(rule, record, self.zone, self.gaps) for rule in self.rules]
+        for places in self._sharing:
+            join([states[place] for place in places])
+        return states
 
     def bind(self, states: Sequence[State]) -> list[Group]:
         """The conditions, in the order of `conditions`, joined with the step functions of these states."""
+        shared = {places[0]: _shared_step([states[place] for place in places]) for places in self._sharing}
+        served = {place for places in self._sharing for place in places[1:]}
         groups: list[Group] = []
         for condition in self.conditions:
             takers: Takers = []
             for entry in condition.entries:
+                if entry.slot in served:
+                    continue
                 rule = self.rules[entry.slot]
-                _add(takers, self._keyer(rule), self._step_function(rule, states[entry.slot], entry.bits))
+                step = shared.get(entry.slot) or self._step_function(rule, states[entry.slot], entry.bits)
+                _add(takers, self._keyer(rule), step)
             groups.append((condition.selection.test, takers))
         return groups
 
@@ -239,6 +249,12 @@ def _conditions(rules: Sequence[Rule]) -> tuple[Condition, ...]:
         for entry in _entries(slot, rule):
             found.setdefault((frozenset(rule.feeds), entry.selection.fingerprint), []).append(entry)
     return tuple(Condition(entries[0].selection, feeds, tuple(entries)) for (feeds, _), entries in found.items())
+
+
+def _shared_step(states: Sequence[State]) -> StepFunction:
+    """The one step function of rules that share a window."""
+    bursts = [state for state in states if isinstance(state, BurstState)]
+    return SharedBurst(bursts).step if bursts else SharedDistinct(s for s in states if isinstance(s, DistinctState)).step
 
 
 def _kind_of(conditions: Iterable[Condition]) -> Callable[[Event], object]:
