@@ -68,6 +68,7 @@ class Engine:
         self._settle_us = span_us(SETTLE_AFTER)
         self._tail_events = tail_events
         self._lateness_us = span_us(lateness)
+        self._settled_after_us = max(self._settle_us, self._lateness_us)
         self._settled = Fold.empty(self._plan, portal, most_keys)
         self._mark = _FIRST
         self._tail: list[Event] = []
@@ -99,9 +100,13 @@ class Engine:
         For inline tests and backtests, whose clock ends at the last event, or later if `advance_to` said so; the engine must be
         new, and is used up.
         """
+        return self.fold_in_order(sorted(events, key=_ORDER))
+
+    def fold_in_order(self, events: Iterable[Event]) -> list[Finding]:
+        """The same over events that are in order, as a store gives them: each is let go as soon as it was folded."""
         step = self._settled.step
         last_us = None
-        for event in sorted(events, key=_ORDER):
+        for event in events:
             step(event)
             last_us = event.at_us
         if last_us is not None:
@@ -124,9 +129,19 @@ class Engine:
         self._settled.know_gaps(gaps)
         self._ahead = None
 
-    def load(self, events: Iterable[Event]) -> None:
-        """Take up stored events, in order and after all that were loaded before: how a start and a rebuild begin."""
-        self._tail.extend(events)
+    def load(self, events: Iterable[Event], newest_us: int | None = None) -> None:
+        """Take up stored events, in order and after all that were loaded before: how a start and a rebuild begin.
+
+        Whoever knows the date of the newest one that will come may tell it: what must be settled then is settled at once, while
+        the processor still has it at hand.
+        """
+        step = self._settled.step
+        for event in events:
+            if newest_us is None or newest_us - event.at_us <= self._settled_after_us:
+                self._tail.append(event)
+            else:
+                step(event)
+                self._mark = event.order
         self._move_mark()
 
     def resume(self, new: Iterable[Event], stored: Iterable[Finding]) -> Difference:
