@@ -20,11 +20,13 @@ from typing import Any, TypeVar
 import httpx
 import structlog
 
+from alertbot.alarms import Post
 from alertbot.announce import announcement
 from alertbot.commit import Committer
 from alertbot.config import PortalSettings, Settings
 from alertbot.errors import (
     AlertbotError,
+    KeyRejected,
     LostOwnership,
     PortalBusy,
     PortalError,
@@ -33,6 +35,7 @@ from alertbot.errors import (
     RulesError,
     StoreError,
 )
+from alertbot.lookout import Lookout
 from alertbot.outbox import Message, OutboxEntry, Policy, entry_id
 from alertbot.portal.client import PortalClient, connect
 from alertbot.reception import Reception
@@ -84,14 +87,18 @@ class Service:
             delivery = await self._delivery(stack)
             reception = Reception(self._settings, self._rules, self._store, self.in_store)
             await reception.open(stack)
-            watches = [await self._watch(portal, delivery, reception, stack) for portal in self._settings.portals]
+            lookout = await self._lookout(delivery, reception)
+            loop.add_signal_handler(signal.SIGHUP, self._read_secrets_again, lookout)
+            watches = [await self._watch(portal, delivery, reception, lookout, stack) for portal in self._settings.portals]
             tasks = [
-                asyncio.create_task(self._watch_for_ever(watch, place), name=f"watch {watch.settings.name}")
+                asyncio.create_task(self._watch_for_ever(watch, place, lookout), name=f"watch {watch.settings.name}")
                 for place, watch in enumerate(watches)
             ]
             tasks.append(asyncio.create_task(self._announce(watches, delivery), name="announce"))
             tasks += reception.tasks(delivery.wake)
             tasks.append(asyncio.create_task(self._follow_rules(watches, reception, delivery), name="rules"))
+            tasks.append(asyncio.create_task(lookout.run(), name="lookout"))
+            tasks.append(asyncio.create_task(lookout.look_at_keys(), name="keys of portals"))
             sending = asyncio.create_task(delivery.run(), name="delivery")
             log.info("started", portals=len(watches), rules=len(self._rules), store=self._store.place)
             await self._until_told_or_broken([*tasks, sending])
@@ -123,10 +130,37 @@ class Service:
         policy = Policy(fallback=slack.fallback, can_look=sender.can_look)
         return Delivery(self._store, sender, self.in_store, policy=policy)
 
+    async def _lookout(self, delivery: Delivery, reception: Reception) -> Lookout:
+        post = Post(
+            channel=self._slack.channel or "",
+            routes=self._settings.routes,
+            by_webhook=self._slack.webhook is not None,
+            call=reception.call,
+            zones={portal.name: portal.zone for portal in self._settings.portals},
+        )
+        lookout = Lookout(self._store, self.in_store, post, on_commit=delivery.wake, now_us=_now_us)
+        await lookout.open([portal.name for portal in self._settings.portals])
+        return lookout
+
+    def _read_secrets_again(self, lookout: Lookout) -> None:
+        """SIGHUP: what stands in files may have been rotated."""
+        changed = [portal.name for portal in self._settings.portals if portal.api_key.read_again()]
+        for name in changed:
+            lookout.key_changed(name)
+        log.info("secrets.read_again", portals=changed)
+
+    async def _pool(self, portal: PortalSettings, stack: AsyncExitStack) -> httpx.AsyncClient:
+        """The connections of all portals, or of one that trusts an authority of its own."""
+        if portal.ca is not None:
+            return await stack.enter_async_context(connect(portal))
+        if self._http is None:
+            self._http = await stack.enter_async_context(connect())
+        return self._http
+
     async def _watch(
-        self, portal: PortalSettings, delivery: Delivery, reception: Reception, stack: AsyncExitStack
+        self, portal: PortalSettings, delivery: Delivery, reception: Reception, lookout: Lookout, stack: AsyncExitStack
     ) -> PortalWatch:
-        http = await stack.enter_async_context(connect(portal))
+        http = await self._pool(portal, stack)
         outlet = Outlet(
             portal=portal.name,
             channel=self._slack.channel or "",
@@ -140,6 +174,7 @@ class Service:
         committer = Committer(self._store, self.in_store, outlet, old_news=self._settings.old_news, clock=_now_us)
         client = PortalClient(portal, http, patience=PATIENCE)
         reception.add(portal, client, committer, outlet)
+        lookout.add(portal, client)
         watch = PortalWatch(
             portal,
             self._rules,
@@ -148,6 +183,7 @@ class Service:
             self.in_store,
             committer,
             on_commit=delivery.wake,
+            on_notes=partial(lookout.noted, portal.name),
         )
         await watch.open()
         return watch
@@ -164,7 +200,7 @@ class Service:
                 break
         stopping.cancel()
 
-    async def _watch_for_ever(self, watch: PortalWatch, place: int) -> None:
+    async def _watch_for_ever(self, watch: PortalWatch, place: int, lookout: Lookout) -> None:
         portal = watch.settings
         spread = portal.poll.total_seconds() * place / max(len(self._settings.portals), 1)
         due = time.monotonic() + spread
@@ -177,7 +213,14 @@ class Service:
             except LostOwnership:
                 raise
             except (PortalError, StoreError) as exc:
+                if isinstance(exc, KeyRejected) and await asyncio.to_thread(portal.api_key.read_again):
+                    log.info("key.rotated", portal=portal.name)
+                    lookout.key_changed(portal.name)
+                    due = time.monotonic()
+                    continue
                 failures += 1
+                if isinstance(exc, PortalError):
+                    lookout.failed(portal.name, exc)
                 if _kind(exc) != said:
                     said = _kind(exc)
                     log.error("poll.failed", portal=portal.name, error=str(exc))  # noqa: TRY400 -- a sentence for people
@@ -187,6 +230,7 @@ class Service:
                 log.exception("poll.broken", portal=portal.name)
                 due = time.monotonic() + REFUSED_EVERY.total_seconds()
             else:
+                lookout.succeeded(portal.name)
                 if failures:
                     said, failures = None, 0
                     log.info("poll.works_again", portal=portal.name)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import count, islice, pairwise
@@ -30,6 +30,7 @@ from alertbot.moments import span_us, to_us
 from alertbot.places import locate
 from alertbot.portal.client import PortalClient
 from alertbot.portal.history import Batch, HistoryReader, Range
+from alertbot.portal.notes import Note
 from alertbot.portal.people import Person, read_people
 from alertbot.rules.model import Rule
 from alertbot.store.records import PortalState, RuleVersion, StoredPerson
@@ -50,7 +51,9 @@ log = structlog.get_logger("alertbot.watch")
 
 
 class PortalWatch:
-    """Watches one portal. `on_commit` is called after each commit that may have something to send."""
+    """Watches one portal. `on_commit` is called after each commit that may have something to send, `on_notes` with what the
+    reader has to tell, before that is stored.
+    """
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class PortalWatch:
         committer: Committer,
         *,
         on_commit: Callable[[], None] = lambda: None,
+        on_notes: Callable[[Sequence[Note]], Awaitable[None]] | None = None,
     ) -> None:
         self.settings = settings
         self.ready = asyncio.Event()
@@ -72,6 +76,7 @@ class PortalWatch:
         self._in_store = in_store
         self._committer = committer
         self._on_commit = on_commit
+        self._on_notes = on_notes
         self._state = PortalState(name=settings.name)
         self._directory = Directory(())
         self._people: list[StoredPerson] | None = None
@@ -115,6 +120,8 @@ class PortalWatch:
         async for batch in self._reader.read():
             log.debug("poll.read", portal=self.settings.name, events=len(batch.events), complete=batch.complete)
             events = await self._enriched(batch.events)
+            if batch.notes and self._on_notes is not None:
+                await self._on_notes(batch.notes)
             async with self._one_at_a_time:
                 self._portal_now_us = to_us(batch.portal_now)
                 await self._take(batch, events)

@@ -102,6 +102,8 @@ class PortalClient:
         self._clock = clock
         self._pace = _Pace(MOST_PER_MINUTE)
         self._has_answered = False
+        self.skew: timedelta | None = None
+        """How far the portal's clock was before ours at its last answer; absent where it does not tell."""
         self._where = f"The portal {portal.name} ({urlsplit(portal.url).netloc})"
 
     def __repr__(self) -> str:
@@ -185,7 +187,9 @@ class PortalClient:
             content = read(body)
         except PortalTransient as exc:
             raise PortalTransient(f"{self._where} gave no answer that can be used: {exc}.") from None
-        return Answer(content, parse_http_date(response.headers.get("date")), self._clock())
+        answer = Answer(content, parse_http_date(response.headers.get("date")), self._clock())
+        self.skew = answer.skew
+        return answer
 
     def _unreachable(self, exc: Exception) -> PortalError:
         """What httpx says, most specific first. Its own text stays out: it may hold anything."""
