@@ -15,7 +15,7 @@ EventRef = NewType("EventRef", int)
 """An event's feed and id in one number that sorts as (id, feed) does: what windows and findings keep of an event."""
 
 GUEST_ID = "712d9ec3-5d2b-4b13-824f-71f00191dcca"
-"""The user id that every failed login carries, whoever tried (docspace-api: "Who is it?")."""
+"""The user id that every failed login carries: DocSpace-server writes it before it knows who tries."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="camel", kw_only=True):
