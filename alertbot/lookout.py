@@ -60,6 +60,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str = ""
     owner: str = ""
+    owner_id: str = ""
     permissions: tuple[str, ...] = ()
     end_us: int | None = None
     active: bool = True
@@ -225,6 +226,7 @@ def parse_key(content: Mapping[str, Any]) -> Key:
     return Key(
         name=str(content.get("name") or ""),
         owner=str(shown or ""),
+        owner_id=str((owner.get("id") if isinstance(owner, Mapping) else owner) or ""),
         permissions=tuple(map(str, permissions)) if isinstance(permissions, list) else (),
         end_us=end_us,
         active=content.get("isActive") is not False,

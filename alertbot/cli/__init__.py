@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("alertbot.cli.demo:demo", "See the whole of it at work; there is nothing to configure."),
     "sandbox": ("alertbot.cli.sandbox:sandbox", "Serve a portal and a Slack of your own, to try rules on."),
     "init": ("alertbot.cli.init:init", "Write a first configuration, and the rules, to start from."),
+    "doctor": ("alertbot.cli.doctor:doctor", "Try everything for real, and say how to mend it."),
     "run": ("alertbot.cli.run:run", "Watch the portals and tell Slack: the service."),
     "events": ("alertbot.cli.events:events", "Show the login history straight from the portal, newest first."),
     "check": ("alertbot.cli.rules:check", "Check rules and configuration; name each mistake's place."),
