@@ -169,3 +169,16 @@ async def test_an_unknown_channel_is_said_once_and_kept(tmp_path: Path) -> None:
         assert len(office.logged("slack.trouble")) == 1
         posts = {entry.kind: entry.state for entry in office.count().outbox}
         assert (posts["first_start"], posts["opening"]) == ("waiting", "waiting")
+
+
+async def test_a_command_that_asks_the_portal_ends_with_3_when_that_refuses_or_is_away(tmp_path: Path) -> None:
+    async with world(tmp_path, history=5) as office:
+        key, office.environment["DOCSPACE_API_KEY"] = office.environment["DOCSPACE_API_KEY"], "sk-of-another"
+        assert await ended(await office.start(arguments=("events", "--last"))) == 3
+        assert "rejects the API key (401)" in office.log
+        office.environment["DOCSPACE_API_KEY"] = key
+        assert await ended(await office.start(arguments=("events", "--last"))) == 0
+        await office.sandbox.portal_server.stop()
+        assert await ended(await office.start(arguments=("events", "--last"))) == 3
+        assert "cannot be reached" in office.log
+        assert "Traceback" not in office.log
