@@ -1,4 +1,4 @@
-"""What follows on people's steps and on time: messages that show what was done, silences that end, incidents nobody looks at.
+"""What follows on people's steps and on time: messages that show it, ends of silences and quiet hours, what nobody looks at.
 
 In comes the store as people left it, from a button or a shell; out go transactions with outbox entries. It looks about once a
 second, and at once when somebody pressed. Nothing counts before its commit: after a crash the next look finds the same to do.
@@ -21,6 +21,7 @@ from alertbot.incidents import BOT, Decision, Incident, LogEntry, Occasion, Reas
 from alertbot.moments import iso
 from alertbot.newsroom import News, Newsroom
 from alertbot.outbox import OutboxEntry, entry_id, priority_of
+from alertbot.quiet import after_quiet_hours
 from alertbot.respond import Desk
 from alertbot.responses import ANEW
 from alertbot.routing import Facts, due_escalations
@@ -120,6 +121,9 @@ class Aftermath:
         for silence in self._store.silences(ended_by_us=now_us):
             self._end(silence, now_us)
             told = True
+        if held := self._mine(self._store.incidents_after_quiet_hours(now_us)):
+            self._sum_up_quiet_hours(held, now_us)
+            told = True
         while due := self._mine(self._store.incidents_to_restate(AT_ONCE)):
             self._restate(due, now_us)
             told = True
@@ -177,7 +181,7 @@ class Aftermath:
             decision.incidents[incident.id] = _replace(incident, silenced=moved, revision=incident.revision + 1)
             return False
         more = incident.count - incident.silenced.told
-        decision.incidents[incident.id] = _replace(incident, silenced=None, revision=incident.revision + 1)
+        decision.incidents[incident.id] = _replace(incident, silenced=None, quiet_until_us=None, revision=incident.revision + 1)
         detail = f"{silence.what}: {more} events were held back since {iso(incident.silenced.since_us)}"
         decision.log.append(_entry(incident, now_us, Reason.SILENCE_OVER, detail))
         if incident.message is not None:
@@ -205,6 +209,15 @@ class Aftermath:
             portal=outlet.portal,
             priority=priority_of(first.level),
         )
+
+    # -- quiet hours ---------------------------------------------------------------------------------------------------
+
+    def _sum_up_quiet_hours(self, held: Sequence[Incident], now_us: int) -> None:
+        """Quiet hours have ended: what they held back is told in one summary for each channel."""
+        for portal, of_portal in _by_portal(held).items():
+            decision, entries = after_quiet_hours(self._bureaus[portal].outlet, of_portal, self._rules, now_us)
+            self._commit(of_portal, decision, News(entries=entries), restate=None)
+            log.info("quiet_hours.over", portal=portal, held=len(of_portal), told=len(decision.log))
 
     # -- escalation ----------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from alertbot.incidents import BOT, Decision, Incident, LogEntry, Occasion, Reas
 from alertbot.incidents.storm import NEW, Storm, sort
 from alertbot.moments import iso
 from alertbot.outbox import OutboxEntry, entry_id
+from alertbot.routing import Facts
 from alertbot.rules.model import Rule
 from alertbot.silences import holding
 from alertbot.slack.message import Standing
@@ -67,7 +68,8 @@ class Newsroom:
         happened before `old_before_us` is told in one summary.
         """
         issue = _Issue(self._store, self._outlet, decision, rules, events, now_us, clock_us)
-        tellings = issue.without_old_news(issue.without_silenced(decision.tell), old_before_us)
+        due = issue.without_quiet(issue.without_silenced(decision.tell))
+        tellings = issue.without_old_news(due, old_before_us)
         issue.storms(tellings)
         issue.late(self._old_news_us)
         return issue.news
@@ -101,6 +103,7 @@ class _Issue:
         self._now_us = now_us
         self._clock_us = clock_us
         self._open: list[Incident] | None = None
+        self._quiet: dict[Facts, int | None] = {}
         self._silences = {silence.id: silence for silence in store.silences()}
 
     # -- what is not told for a while ----------------------------------------------------------------------------------
@@ -132,6 +135,35 @@ class _Issue:
             entry = LogEntry(incident=incident.id, at_us=self._now_us, who=BOT, reason=Reason.HELD_BY_SILENCE, detail=detail)
             self._decision.log.append(entry)
         return Telling(incident, Occasion.UPDATE, found) if incident.message is not None else None
+
+    def without_quiet(self, tellings: Sequence[Telling]) -> list[Telling]:
+        """Leave out what waits for the end of quiet hours. A message that stands is still kept up to date."""
+        return [left for telling in tellings if (left := self._unless_quiet(telling)) is not None]
+
+    def _unless_quiet(self, telling: Telling) -> Telling | None:
+        incident, found = telling.incident, telling.finding
+        if not _is_new(telling) or not incident.stands_for_itself:
+            return telling
+        until_us = self._quiet_until_us(incident)
+        if until_us is None and incident.quiet_until_us is None:
+            return telling
+        if until_us is None:  # it has risen out of what may wait
+            self._decision.incidents[incident.id] = incident = _replace(incident, quiet_until_us=None)
+            return Telling(incident, Occasion.OPENING if incident.message is None else telling.occasion, found)
+        if incident.quiet_until_us is None:
+            self._decision.incidents[incident.id] = incident = _replace(incident, quiet_until_us=until_us)
+            detail = f"until {iso(until_us)}"
+            entry = LogEntry(
+                incident=incident.id, at_us=self._now_us, who=BOT, reason=Reason.HELD_BY_QUIET_HOURS, detail=detail
+            )
+            self._decision.log.append(entry)
+        return Telling(incident, Occasion.UPDATE, found) if incident.message is not None else None
+
+    def _quiet_until_us(self, incident: Incident) -> int | None:
+        facts = Facts.of(incident, self._rules.get(incident.rule))
+        if facts not in self._quiet:
+            self._quiet[facts] = self._outlet.quiet_until_us(facts, self._clock_us)
+        return self._quiet[facts]
 
     def _firing(self, found: Finding) -> Event | None:
         known = self._events.get(found.firing)

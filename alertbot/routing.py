@@ -1,26 +1,31 @@
 """Station 8: which incident goes to which channel, and who is called. Pure.
 
-In come the configuration's `routes` and what an incident is; out go the places where it is told, in order, and when it is told
-to others if nobody has looked. The first route that matches is taken; after one with `continue` the next ones too. What no
-route takes goes to Slack's own channel. The first place has the message that lives, with its thread; the others have copies.
+In come the configuration's `routes` and what an incident is; out go the places where it is told, in order, when it is told to
+others if nobody has looked, and until when quiet hours hold it back. The first route that matches is taken; after one with
+`continue` the next ones too. What no route takes goes to Slack's own channel. The first place has the message that lives, with
+its thread; the others have copies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta, tzinfo
 
 import msgspec
 
+from alertbot.engine.hours import covers, wall_clock
 from alertbot.incidents import Incident
 from alertbot.moments import span_us
 from alertbot.outbox import Message, OutboxEntry, entry_id
-from alertbot.rules.model import Level, Rule
+from alertbot.rules.model import Calendar, Level, Rule
 from alertbot.settings import Route, RouteMatch
 
 Call = Callable[[Message, Sequence[str]], Message]
 """Lets a message call people, as the configuration names them."""
 
+_MINUTE_US = span_us(timedelta(minutes=1))
+_WEEK_US = span_us(timedelta(days=8))  # a week, and an hour that summer time may add
 _replace = msgspec.structs.replace
 
 
@@ -90,6 +95,21 @@ def taken(routes: Sequence[Route], facts: Facts) -> list[Route]:
             if not route.goes_on:
                 break
     return found
+
+
+def quiet_until_us(routes: Sequence[Route], facts: Facts, now_us: int, zone: tzinfo) -> int | None:
+    """When the quiet hours end in which this is not told now; None: it is told. Where several routes take it, it waits as long
+    as all of them are quiet: one that is not wants it told at once.
+    """
+    calendars = [Calendar("quiet hours", None, route.quiet_hours) for route in taken(routes, facts)]
+    if not calendars:
+        return None
+    first_us = now_us - now_us % _MINUTE_US
+    for at_us in range(first_us, first_us + _WEEK_US, _MINUTE_US):
+        wall = wall_clock(at_us, zone)
+        if not all(covers(calendar, wall) for calendar in calendars):
+            return at_us if at_us > now_us else None
+    return first_us + _WEEK_US
 
 
 def first_escalation_us(places: Sequence[Destination]) -> int | None:

@@ -29,7 +29,8 @@ from pydantic import (
 
 from alertbot.documents import Duration, json_schema, unknown
 from alertbot.errors import ConfigError, Mistake
-from alertbot.rules.model import Level
+from alertbot.rules.hours import PATTERN, parse_window
+from alertbot.rules.model import Level, Window
 from alertbot.secret import Secret
 
 SLACK_API_URL = "https://slack.com/api/"
@@ -64,6 +65,28 @@ def _existing(path: Path) -> Path:
 
 def _several(value: object) -> object:
     return [value] if isinstance(value, str) else value
+
+
+def _window(value: object) -> Window:
+    if isinstance(value, Window):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("must be a text, like 22:00-07:00")  # noqa: TRY004 - a mistake of people
+    return parse_window(value)
+
+
+def _some_hours_left(windows: tuple[Window, ...]) -> tuple[Window, ...]:
+    """Quiet hours that never end would never be told of."""
+    week = 7 * 1440
+    quiet: set[int] = set()
+    for window in windows:
+        length = (window.end_minute - window.start_minute - 1) % 1440 + 1
+        for day in window.days:
+            begin = day * 1440 + window.start_minute
+            quiet.update(minute % week for minute in range(begin, begin + length))
+    if len(quiet) == week:
+        raise ValueError("leave no hour of the week to tell anything in; quiet hours must end")
+    return windows
 
 
 def is_loopback(host: str) -> bool:
@@ -124,6 +147,20 @@ Zone = Annotated[
 ]
 Several = Annotated[
     tuple[str, ...], BeforeValidator(_several), WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}})
+]
+QuietHours = Annotated[
+    tuple[Annotated[Window, BeforeValidator(_window)], ...],
+    BeforeValidator(_several),
+    Field(min_length=1),
+    AfterValidator(_some_hours_left),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": PATTERN, "examples": ["22:00-07:00"]},
+                {"type": "array", "items": {"type": "string", "pattern": PATTERN}, "minItems": 1},
+            ]
+        }
+    ),
 ]
 File = Annotated[Path, BeforeValidator(_path)]
 ExistingFile = Annotated[File, AfterValidator(_existing)]
@@ -203,6 +240,7 @@ class Route(_Model):
     channel: Text | None = None
     mention: Text | None = None
     escalate: Escalation | None = None
+    quiet_hours: QuietHours = ()
     goes_on: Annotated[bool, Field(alias="continue")] = False
 
 

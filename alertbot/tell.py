@@ -19,7 +19,7 @@ from alertbot.incidents import Incident, Occasion, Telling
 from alertbot.incidents.storm import Storm
 from alertbot.moments import span_us
 from alertbot.outbox import JOIN, LATER, UPDATE, Message, OutboxEntry, entry_id, priority_of
-from alertbot.routing import Call, Destination, Facts, destinations, first_escalation_us, spread
+from alertbot.routing import Call, Destination, Facts, destinations, first_escalation_us, quiet_until_us, spread
 from alertbot.rules.model import LEVELS, Each, Rule
 from alertbot.settings import Route
 from alertbot.silences import Silence
@@ -48,6 +48,10 @@ class Outlet:
     routes: tuple[Route, ...] = ()
     call: Call = uncalled
     hands: Hands = field(default_factory=Hands)
+
+    def quiet_until_us(self, facts: Facts, now_us: int) -> int | None:
+        """When the quiet hours end in which something is not told now; None: it is told."""
+        return quiet_until_us(self.routes, facts, now_us, self.zone)
 
     def places(self, facts: Facts) -> list[Destination]:
         """Where something is told, the place of the living message first. Behind a webhook there is one channel."""
@@ -261,9 +265,15 @@ def storm_entries(
 
 
 def roundup_entries(
-    outlet: Outlet, gathered: Roundup, incidents: Sequence[Incident], *, is_new: bool, now_us: int
+    outlet: Outlet,
+    gathered: Roundup,
+    incidents: Sequence[Incident],
+    *,
+    is_new: bool,
+    now_us: int,
+    place: Destination | None = None,
 ) -> list[OutboxEntry]:
-    """The summary of what is no news any more, and the list in its thread."""
+    """The summary of what is no news any more, and the list in its thread; without a place it goes where the worst goes."""
     message = roundup(
         gathered.why,
         incidents,
@@ -273,7 +283,7 @@ def roundup_entries(
         threaded=not outlet.by_webhook,
     )
     worst = max(incidents, key=lambda one: (LEVELS.index(one.level), one.id))
-    place = outlet.places(Facts.of(worst, None))[0]
+    place = place or outlet.places(Facts.of(worst, None))[0]
     summary = _summary(outlet, gathered.id, gathered.why, message, gathered.revision, now_us, LATER, is_new)
     entries = [_at(outlet, summary, place)]
     if not outlet.by_webhook:

@@ -10,6 +10,7 @@ import pytest
 
 from alertbot.config import Secret, Settings, configuration_schema, load
 from alertbot.errors import ConfigError
+from alertbot.rules.model import Window
 
 ENV = {"DOCSPACE_URL": "https://acme.onlyoffice.com", "DOCSPACE_API_KEY": "sk-docspace"}
 BOT = {"SLACK_BOT_TOKEN": "xoxb-token", "SLACK_CHANNEL": "#security"}
@@ -253,6 +254,39 @@ health: {listen: 9477}
         "alertbot.yaml:17:15: routes[0].continue: must be true or false",
         "alertbot.yaml:18:21: retention.events: needs a unit: 180s, 180m, 180h or 180d",
         "alertbot.yaml:19:18: health.listen: must be a text",
+    ]
+
+
+def test_quiet_hours_are_a_window_or_several(here: Path) -> None:
+    night = Window(frozenset(range(7)), 22 * 60, 7 * 60)
+    found = settings(
+        here, 'routes:\n  - quiet_hours: "22:00-07:00"\n  - quiet_hours: ["22:00-07:00", "Sat 00:00-24:00"]\n  - {}\n'
+    )
+    assert [route.quiet_hours for route in found.routes] == [
+        (night,),
+        (night, Window(frozenset({5}), 0, 1440)),
+        (),
+    ]
+    shown = configuration_schema()["$defs"]["Route"]["properties"]["quiet_hours"]
+    assert [kind["type"] for kind in shown["anyOf"]] == ["string", "array"]
+
+
+def test_quiet_hours_that_are_none_or_never_end_are_refused_at_their_place(here: Path) -> None:
+    text = """\
+routes:
+  - quiet_hours: 22-7
+  - quiet_hours: ["22:00-07:00", "Mno 10:00-12:00"]
+  - quiet_hours: [7]
+  - quiet_hours: ["22:00-07:00", "7:00-22:00"]
+  - quiet_hours: "08:00-08:00"
+"""
+    assert mistakes(here, text) == [
+        "alertbot.yaml:2:18: routes[0].quiet_hours: must be days and hours, like Mon-Fri 07:00-20:00,"
+        " Sat,Sun 00:00-24:00 or 22:00-06:00",
+        "alertbot.yaml:3:34: routes[1].quiet_hours[1]: unknown day 'Mno'; did you mean Mon?",
+        "alertbot.yaml:4:19: routes[2].quiet_hours[0]: must be a text, like 22:00-07:00",
+        "alertbot.yaml:5:18: routes[3].quiet_hours: leave no hour of the week to tell anything in; quiet hours must end",
+        "alertbot.yaml:6:18: routes[4].quiet_hours: starts and ends at the same minute; a whole day is 00:00-24:00",
     ]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from alertbot.moments import span_us
+import pytest
+
+from alertbot.moments import span_us, to_us
 from alertbot.outbox import UPDATE, Message, OutboxEntry
-from alertbot.routing import Destination, Escalation, Facts, destinations, due_escalations, names, spread
+from alertbot.routing import Destination, Escalation, Facts, destinations, due_escalations, names, quiet_until_us, spread
 from alertbot.settings import Route
 from tests.people import MINUTE_US, NOW_US, a_rule, incident
 
@@ -67,6 +70,57 @@ def test_each_escalation_is_due_once() -> None:
 def test_everybody_whom_routes_mention_is_known_beforehand() -> None:
     routes = [Route(mention="@oncall"), escalating("5m", mention="U024BE7LK"), Route()]
     assert names(routes) == {"@oncall", "U024BE7LK"}
+
+
+# -- quiet hours -------------------------------------------------------------------------------------------------------
+
+BERLIN = ZoneInfo("Europe/Berlin")
+LOW = Facts(level="low", rule="guessing", portal="main")
+
+
+def quiet(*windows: str, more: bool = False, **match: Any) -> Route:
+    return Route.model_validate({"match": match, "quiet_hours": list(windows), "continue": more})
+
+
+def until(now: str, *routes: Route, facts: Facts = LOW) -> str | None:
+    """When quiet hours end, by the clock on the wall in Berlin; `now` is too."""
+    found = quiet_until_us(routes, facts, to_us(datetime.fromisoformat(now).replace(tzinfo=BERLIN)), BERLIN)
+    return None if found is None else f"{datetime.fromtimestamp(found / 1e6, BERLIN):%Y-%m-%dT%H:%M}"
+
+
+@pytest.mark.parametrize(
+    ("now", "ends"),
+    [
+        ("2026-01-15T21:59:59", None),
+        ("2026-01-15T22:00:00", "2026-01-16T07:00"),
+        ("2026-01-16T03:12:45", "2026-01-16T07:00"),
+        ("2026-01-16T06:59:59", "2026-01-16T07:00"),
+        ("2026-01-16T07:00:00", None),
+        ("2026-03-28T23:00:00", "2026-03-29T07:00"),  # summer time begins in this night, and ends in the next
+        ("2026-10-24T23:00:00", "2026-10-25T07:00"),
+    ],
+)
+def test_quiet_hours_go_by_the_clock_on_the_wall(now: str, ends: str | None) -> None:
+    assert until(now, quiet("22:00-07:00")) == ends
+
+
+def test_windows_that_touch_are_quiet_until_the_last_one_ends() -> None:
+    weekend = quiet("22:00-07:00", "Sat,Sun 00:00-24:00")
+    assert until("2026-01-16T22:30", weekend) == "2026-01-19T07:00"
+
+
+def test_only_what_the_quiet_route_takes_waits() -> None:
+    low = quiet("22:00-07:00", level=["low", "informational"])
+    assert until("2026-01-15T23:00", low) == "2026-01-16T07:00"
+    assert until("2026-01-15T23:00", low, facts=FACTS) is None
+    assert until("2026-01-15T23:00", low, route("#all"), facts=FACTS) is None
+    assert until("2026-01-15T23:00") is None
+
+
+def test_where_several_routes_take_it_it_waits_as_long_as_all_are_quiet() -> None:
+    first = quiet("22:00-07:00", more=True)
+    assert until("2026-01-15T23:00", first, quiet("22:00-05:00")) == "2026-01-16T05:00"
+    assert until("2026-01-15T23:00", first, route("#loud")) is None
 
 
 # -- one message, several places ---------------------------------------------------------------------------------------

@@ -202,7 +202,8 @@ def state(incident: Incident) -> str:
         return "told with another one"
     by = incident.by or "somebody"
     work = {"new": "nobody has looked", "acknowledged": f"{by} has it", "resolved": f"resolved by {by}"}[incident.work]
-    return f"{phase}, {work}" + (", silenced" if incident.silenced is not None else "")
+    held = ", silenced" if incident.silenced is not None else ", held by quiet hours" if incident.quiet_until_us else ""
+    return f"{phase}, {work}{held}"
 
 
 def _resolution(how: str) -> Resolution:

@@ -93,6 +93,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """How many steps people took: a button that undoes one knows whether it was the last."""
     sessions: Sessions | None = None
     silenced: Silenced | None = None
+    quiet_until_us: int | None = None
+    """When the quiet hours end that hold back its message, by the bot's clock; a summary tells of it then."""
     told_us: int | None = None
     """When it was told first, by the bot's clock."""
     escalate_at_us: int | None = None
@@ -113,7 +115,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     summary: str | None = None
     """The outbox entry of the summary that tells of it in place of a message of its own."""
     summed_as: str | None = None
-    """What kind of summary: `storm`, `old_news`, `late`."""
+    """What kind of summary: `storm`, `old_news`, `late`, `quiet_hours`."""
     revision: int = 0
     """How often it has changed: what names its updates."""
 
@@ -161,6 +163,7 @@ class Reason(StrEnum):
     # what follows from what they do, or leave undone
     HELD_BY_SILENCE = "held_by_silence"
     SILENCE_OVER = "silence_over"
+    HELD_BY_QUIET_HOURS = "held_by_quiet_hours"
     ESCALATED = "escalated"
 
 

@@ -30,11 +30,13 @@ ROWS = 20_000
 
 _COLUMNS = ("incident", "level", "rule", "account", "known", "role", "address", "place", "count", "first", "last", "state")
 
-Why = Literal["old_news", "late"]
+Why = Literal["old_news", "late", "quiet_hours"]
 
 
 class Roundup(msgspec.Struct, frozen=True, kw_only=True):
-    """A summary of what is no news any more: the portal could not be read (`old_news`), or Slack not reached (`late`)."""
+    """A summary of what was not told in time: the portal could not be read (`old_news`), Slack not reached (`late`), or people
+    wanted to be left in peace (`quiet_hours`).
+    """
 
     id: str
     portal: str
@@ -127,7 +129,9 @@ def roundup(
     """The summary of what is no news any more: counts by level and rule, without anybody's name."""
     first, last = min(one.first_us for one in incidents), max(one.last_us for one in incidents)
     times = words.between(first, last, zone)
-    because = "while alertbot could not read the portal" if why == "old_news" else "while Slack could not be reached"
+    because = _BECAUSE[why]
+    going_on = sum(one.phase == "going_on" for one in incidents)
+    reason = f"Told together after the quiet hours; {going_on:,} still going on" if why == "quiet_hours" else _NO_NEWS
     levels = _by_level(incidents)
     line = (
         f"{_worst(incidents).upper()}, summary · {words.number(len(incidents), 'incident')} {because} · {levels} · {times}"
@@ -143,15 +147,20 @@ def roundup(
     head = words.number(len(incidents), "incident")
     parts = [
         blocks.header(f"{words.SIGNS[_worst(incidents)]} {head} {because}"),
-        blocks.section(
-            f"{times}. They are no news any more, so they are told together"
-            + ("; who and where is in the thread." if threaded else ".")
-        ),
+        blocks.section(f"{times}. {reason}" + ("; who and where is in the thread." if threaded else ".")),
         *blocks.paragraphs(lines),
         blocks.section("*What to do*\nGo through the list, the most severe first; from a shell: alertbot incidents list"),
         _small_print(portal_url, portal),
     ]
     return Message(text=line, blocks=tuple(parts), colour=words.COLOURS[_worst(incidents)])
+
+
+_NO_NEWS = "They are no news any more, so they are told together"
+_BECAUSE: dict[Why, str] = {
+    "old_news": "while alertbot could not read the portal",
+    "late": "while Slack could not be reached",
+    "quiet_hours": "in quiet hours",
+}
 
 
 def roundup_list(incidents: Sequence[Incident], zone: ZoneInfo) -> Message:

@@ -16,6 +16,7 @@ from alertbot.store.tables import incident_log, incidents
 
 _decoder = msgspec.json.Decoder(Incident)
 _log_decoder = msgspec.json.Decoder(LogEntry)
+_QUIET_HOURS = "quiet_hours:"
 
 
 class Incidents(Database):
@@ -103,6 +104,11 @@ class Incidents(Database):
         )
         return self._each([chosen.order_by(incidents.c.over_at_us, incidents.c.id)])
 
+    def incidents_after_quiet_hours(self, now_us: int) -> list[Incident]:
+        """The incidents that quiet hours hold back which have ended, in the order in which they opened."""
+        held = incidents.c.silence.between(_QUIET_HOURS, _quiet_hours(now_us))
+        return self._each([select(incidents.c.body).where(held).order_by(incidents.c.at_us, incidents.c.id)])
+
     def incident_log(self, incident: str) -> list[LogEntry]:
         """Every step of an incident, in the order in which they were taken."""
         chosen = select(incident_log.c.body).where(incident_log.c.incident == incident).order_by(incident_log.c.seq)
@@ -131,7 +137,7 @@ class Incidents(Database):
                 "over_at_us": incident.over_at_us,
                 "revision": incident.revision,
                 "escalate_at_us": incident.escalate_at_us,
-                "silence": incident.silenced.silence if incident.silenced else None,
+                "silence": _held_by(incident),
                 "body": encode(incident),
             }
             for incident in changed
@@ -151,6 +157,18 @@ class Incidents(Database):
         ]
         if rows:
             connection.execute(insert(incident_log), rows)
+
+
+def _held_by(incident: Incident) -> str | None:
+    """What holds back what would be told of an incident: a silence, by its id, or quiet hours, by their end."""
+    if incident.silenced is not None:
+        return incident.silenced.silence
+    return None if incident.quiet_until_us is None else _quiet_hours(incident.quiet_until_us)
+
+
+def _quiet_hours(until_us: int) -> str:
+    """Sorts by the end, and behind every silence's id."""
+    return f"{_QUIET_HOURS}{until_us:020}"
 
 
 def key_text(key: Key) -> str:

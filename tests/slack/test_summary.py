@@ -94,6 +94,7 @@ def test_slack_takes_every_summary_of_a_storm(incidents, title, over, threaded):
 def test_slack_takes_every_summary_of_old_things_and_its_lists(incidents):
     assert_harmless(roundup("old_news", incidents, zone=BERLIN, portal_url=PORTAL_URL, portal="main"))
     assert_harmless(roundup("late", incidents, zone=BERLIN, portal_url=PORTAL_URL, portal="main", threaded=False))
+    assert_harmless(roundup("quiet_hours", incidents, zone=BERLIN, portal_url=PORTAL_URL, portal="main"))
     assert_harmless(roundup_list(incidents, BERLIN))
     assert_harmless(incident_list(incidents, "x.csv"))
 

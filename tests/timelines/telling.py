@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from alertbot.aftermath import Aftermath, Bureau
 from alertbot.commit import Brought, Committer
 from alertbot.engine import Engine
 from alertbot.errors import SlackNeverLeft
@@ -20,6 +21,7 @@ from alertbot.moments import span_us, to_us
 from alertbot.outbox import Due, Message, OutboxEntry, Place, Policy, failed, shown, stands
 from alertbot.rules.model import Rule
 from alertbot.sandbox import slack_limits
+from alertbot.settings import Route
 from alertbot.slack.client import payload
 from alertbot.store.records import PortalState
 from alertbot.store.store import Store
@@ -52,15 +54,19 @@ class Shown:
 class Story:
     """One portal, watched. Times are minutes after START."""
 
-    def __init__(self, store: Store, *rules: Rule, by_webhook: bool = False) -> None:
+    def __init__(self, store: Store, *rules: Rule, by_webhook: bool = False, routes: Sequence[Route] = ()) -> None:
         self.store = store
         self.rules = {rule.name: rule for rule in rules}
         self.channel: list[Shown] = []
         self.clock_us = to_us(START)
         self._places: dict[str, Shown] = {}
         self._engine = Engine(rules, "test", BERLIN)
-        outlet = Outlet("test", "#security", BERLIN, "https://acme.example.com", by_webhook=by_webhook)
+        outlet = Outlet("test", "#security", BERLIN, "https://acme.example.com", by_webhook=by_webhook, routes=tuple(routes))
         self._committer = Committer(store, self._in_store, outlet, old_news=timedelta(hours=1), clock=lambda: self.clock_us)
+        bureau = Bureau(outlet, self._committer.newsroom, self._committer.turn)
+        self._aftermath = Aftermath(
+            store, self._in_store, self.rules, {"test": bureau}, on_commit=lambda: None, now_us=lambda: self.clock_us
+        )
         self._last_good_us: int | None = None
 
     async def _in_store(self, function: Any, *args: object, **named: object) -> Any:
@@ -85,6 +91,12 @@ class Story:
         self._last_good_us = self.clock_us
         if deliver:
             self.deliver()
+
+    async def look(self, minute: float) -> None:
+        """What follows on time is looked for at this minute, and told."""
+        self.clock_us = to_us(START) + int(minute * span_us(timedelta(minutes=1)))
+        await self._aftermath.look()
+        self.deliver()
 
     def deliver(self) -> None:
         """Slack takes all that is due, a few seconds later."""
