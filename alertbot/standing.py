@@ -13,8 +13,10 @@ from typing import Any
 import msgspec
 
 from alertbot.incidents import Incident
+from alertbot.lookout import KEPT, Kept
 from alertbot.moments import iso, span_us
 from alertbot.rules.model import LEVELS
+from alertbot.selfwatch import Concern
 from alertbot.settings import PortalSettings, Settings
 from alertbot.silences import Silence
 from alertbot.slack.trouble import SocketState, Trouble, Troubles
@@ -53,6 +55,7 @@ class Standing:
     waiting: tuple[Waiting, ...]
     troubles: tuple[Trouble, ...]
     socket: SocketState | None
+    blind: tuple[Concern, ...] = ()
 
     @property
     def over_unseen(self) -> int:
@@ -83,7 +86,16 @@ def standing(settings: Settings, store: Store, now_us: int) -> Standing:
         waiting=tuple(store.waiting()),
         troubles=tuple(Troubles.read(store.meta(Troubles.KEY))),
         socket=msgspec.json.decode(note, type=SocketState) if note else None,
+        blind=_blind(settings, store.meta(KEPT)),
     )
+
+
+def _blind(settings: Settings, note: str | None) -> tuple[Concern, ...]:
+    """What keeps alertbot from seeing, as far as it was told."""
+    names = {portal.name for portal in settings.portals}
+    kept = msgspec.json.decode(note, type=Kept) if note else Kept()
+    found = [one for one in kept.concerns if one.phase == "goes_on" and one.portal in names]
+    return tuple(sorted(found, key=lambda one: (one.since_us, one.portal, one.kind)))
 
 
 def _portal(
@@ -120,6 +132,10 @@ def as_json(one: Standing) -> dict[str, Any]:
         "slack": [
             {"channel": each.channel or None, "since": iso(each.since_us), "said": each.said, "code": each.code}
             for each in one.troubles
+        ],
+        "troubles": [
+            {"rule": str(each.kind), "portal": each.portal, "since": iso(each.since_us), "said": each.said}
+            for each in one.blind
         ],
         "buttons": None
         if one.socket is None

@@ -59,6 +59,8 @@ def status(
 def _portals(console: Console, now: Standing) -> None:
     from rich.table import Table
 
+    from alertbot.slack.text import terminal
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("portal", "last read", "newest event", "events", "plan", "watched since"):
         table.add_column(column, justify="right" if column == "events" else "left", overflow="fold")
@@ -73,6 +75,9 @@ def _portals(console: Console, now: Standing) -> None:
             _moment(state.watching_since_us, zone) if state.watching_since_us is not None else "not yet",
         )
     console.print(table)
+    for one in now.blind:
+        said = terminal(f"! {one.portal}: {one.kind} since {_span(now, one.since_us)}: {one.said}")
+        console.print(said, style="yellow")
     for portal in now.portals:
         for line in _remarks(portal):
             console.print(f"! {portal.settings.name}: {line}", style="yellow")

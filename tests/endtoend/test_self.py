@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import signal
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 
+from alertbot.config import load
+from alertbot.standing import as_json, standing
 from tests.endtoend.world import World, world
 
 
@@ -23,6 +26,9 @@ async def test_a_rejected_key_is_told_once_across_a_restart_and_its_end_too(tmp_
         key = office.portal.key
         office.portal.put_key(msgspec.structs.replace(key, active=False))
         await office.told("API key rejected")
+        with office.store() as store:
+            now = standing(load(tmp_path / "alertbot.yaml", office.environment), store, time.time_ns() // 1_000)
+        assert [one["rule"] for one in as_json(now)["troubles"]] == ["self.key_rejected"]
         await office.kill(process)
         await office.start()
         await office.until(lambda: len(office.logged("poll.failed")) == 2, "the second run does not fail")
