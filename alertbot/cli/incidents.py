@@ -184,6 +184,7 @@ def as_json(incident: Incident) -> dict[str, Any]:
         "count": incident.count,
         "withdrawn": incident.withdrawn,
         "silenced": incident.silenced is not None,
+        "quiet_until": iso(incident.quiet_until_us) if incident.quiet_until_us else None,
         "held_by": incident.held_by,
         "merged_into": incident.merged_into,
         "follows": incident.follows,

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine
+from sqlalchemy.event import listen, remove
 
+from alertbot.cli.incidents import as_json, state
 from alertbot.event import Event
 from alertbot.respond import Desk
 from alertbot.responses import Actor, resolve
 from alertbot.rules.model import Burst, Each, Raise
 from alertbot.settings import Route
+from alertbot.silences import Scope, new_silence
+from alertbot.store.responses import PeopleCommit
 from alertbot.store.store import Store
 from tests.engine.build import FAILED, MINUTE, event, rule, selection
 from tests.timelines.telling import Story
@@ -89,6 +95,8 @@ async def test_what_waits_is_open_work_meanwhile(story: Story) -> None:
     await story.poll(NIGHT, failure(1, NIGHT))
     (incident,) = story.store.open_incidents_of_people()
     assert (incident.work, incident.quiet_until_us) == ("new", story.clock_us + (MORNING - NIGHT) * 60_000_000)
+    assert state(incident) == "going on, nobody has looked, held by quiet hours"
+    assert as_json(incident)["quiet_until"] == "2026-01-16T06:00:00Z"
 
 
 async def test_a_rise_beyond_the_levels_of_the_route_is_told_at_once_and_not_again(guessing: Story) -> None:
@@ -164,6 +172,51 @@ async def test_a_restart_neither_forgets_nor_repeats_it(filled_sqlite_copy: Stor
         await story.look(minute)
         kinds += story.kinds
     assert kinds == ["quiet_hours"]
+
+
+class _Died(Exception):
+    """In the middle of a transaction."""
+
+
+@pytest.mark.parametrize("table", ["incidents", "incident_log", "outbox"])
+async def test_a_death_in_the_middle_of_it_leaves_nothing_and_the_next_look_tells_it_once(story: Story, table: str) -> None:
+    await story.poll(NIGHT, failure(1, NIGHT), failure(2, NIGHT, "ben"))
+
+    def die(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith(f"INSERT INTO {table} "):
+            raise _Died
+
+    listen(Engine, "after_cursor_execute", die)
+    try:
+        with pytest.raises(_Died):
+            await story.look(MORNING)
+    finally:
+        remove(Engine, "after_cursor_execute", die)
+    assert all(one.quiet_until_us is not None for one in story.incidents())
+    assert not story.store.entries()
+    await story.look(MORNING + 1)
+    await story.look(MORNING + 2)
+    assert story.kinds == ["quiet_hours"]
+    assert [story.reasons(one).count("summed_up") for one in story.incidents()] == [1, 1]
+
+
+async def test_what_a_silence_lets_go_in_the_night_waits_for_the_morning(story: Story) -> None:
+    await story.look(NIGHT - 10)
+    silence = new_silence(
+        Scope("rule", "", rule="each"),
+        portal="test",
+        since_us=story.clock_us,
+        until_us=story.clock_us + 30 * 60_000_000,
+        by="ben",
+        reason="a test",
+    )
+    story.store.respond(PeopleCommit(silences=[silence]))
+    await story.poll(NIGHT, failure(1, NIGHT))
+    await story.look(NIGHT + 20)
+    assert story.kinds == ["silence_over"]
+    assert story.reasons(story.incidents()[0]) == ["opened", "held_by_silence", "silence_over", "held_by_quiet_hours"]
+    await story.look(MORNING)
+    assert story.kinds == ["silence_over", "quiet_hours"]
 
 
 async def test_who_was_down_in_the_morning_tells_it_later(filled_sqlite_copy: Store) -> None:
