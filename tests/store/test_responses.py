@@ -137,6 +137,25 @@ def test_silences_are_found_until_their_end_was_noticed(store: Store) -> None:
     assert store.incidents_silenced(one.id) == [held]
 
 
+def test_what_quiet_hours_hold_is_found_when_they_end_unless_a_silence_holds_it(store: Store) -> None:
+    hour_us = 60 * MINUTE_US
+    silenced = Silenced(silence="0a1b2c3d4e5f", since_us=NOW_US, told=0)
+    held = [
+        incident(id="early", quiet_until_us=NOW_US + hour_us),
+        incident(id="late", quiet_until_us=NOW_US + 2 * hour_us),
+        incident(id="silent", quiet_until_us=NOW_US + hour_us, silenced=silenced),
+        incident(id="told"),
+    ]
+    store.commit_poll(PollCommit(state=STATE, incidents=held))
+    assert store.incidents_after_quiet_hours(NOW_US + hour_us - 1) == []
+    assert [one.id for one in store.incidents_after_quiet_hours(NOW_US + hour_us)] == ["early"]
+    assert [one.id for one in store.incidents_after_quiet_hours(NOW_US + 9 * hour_us)] == ["early", "late"]
+    assert [one.id for one in store.incidents_silenced("0a1b2c3d4e5f")] == ["silent"]
+    step = PeopleCommit(incidents=[incident(id="early"), incident(id="late")], restate=None)
+    store.respond(step)
+    assert store.incidents_after_quiet_hours(NOW_US + 9 * hour_us) == []
+
+
 def test_a_wish_goes_with_the_resolve_that_made_it(store: Store) -> None:
     filled(store)
     desk = Desk(store, {"guessing": a_rule()})
