@@ -14,23 +14,21 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from alertbot.errors import PortalError, PortalRefused
 from alertbot.event import Event, Feed
 from alertbot.moments import from_us, span_us, to_us
 from alertbot.portal import notes
 from alertbot.portal.client import Answer, PortalClient
+from alertbot.portal.cursor import LAST, interval, not_before, repeated_hour_us, trusted
 from alertbot.portal.notes import Note, NoteKind
 from alertbot.portal.ranges import Hole, Range, holes, join, without
-from alertbot.portal.walk import PAGE, SECOND_US, Seen, Walk
+from alertbot.portal.walk import PAGE, SECOND_US, Seen, Walk, Way
 from alertbot.rows import Complaint, Page
 from alertbot.settings import PortalSettings
 
 __all__ = ["Batch", "HistoryReader", "Note", "NoteKind", "Range"]
-
-LAST = 20
-"""So many rows `/last` gives, and `/filter` in its place on a plan without the audit service."""
 
 DEEP_EVERY_S = 60.0
 PLAN_EVERY_S = 60.0
@@ -41,7 +39,6 @@ OUTAGE_S = 900.0
 SETTLING_REQUESTS = 600
 _HOUR_US = 3_600 * SECOND_US
 _DAY_US = 24 * _HOUR_US
-_SLACK_US = 2 * _HOUR_US
 _LONGEST_LIFETIME_US = 180 * _DAY_US
 _MOST_COMPLAINTS = 1_000
 
@@ -88,7 +85,7 @@ class HistoryReader:
         known = tuple(recent)
         self._seen = Seen(known)
         self._newest_us = max((at_us for _, at_us in known), default=None)
-        self._trusted = self._trustworthy(self._coverage)
+        self._trusted = trusted(self._coverage, self._newest_us, self._lateness_us)
         self._offered: Batch | None = None
         self._fresh: dict[int, Event] = {}
         self._counts = Seen()
@@ -120,7 +117,7 @@ class HistoryReader:
         if floor_us is None:
             floor_us = self._now_us - span_us(self._portal.history)
             self._coverage = (Range(floor_us, floor_us),)
-            answer = replace(answer, content=_not_before(floor_us, answer.content))
+            answer = replace(answer, content=not_before(floor_us, answer.content))
         elif floor_us > self._now_us - self._lateness_us:  # the portal's clock was set back
             floor_us = self._now_us - self._lateness_us
             answer = await self._page(0, floor_us)
@@ -138,8 +135,8 @@ class HistoryReader:
         self._newest_us = max([*dates, self._newest_us or 0]) or None
         self._notes = [note for note in self._notes if note not in batch.notes]
         self._coverage = batch.coverage
-        trusted = self._trustworthy(self._coverage)
-        self._trusted = trusted if batch.complete else join((*self._trusted, *trusted[-1:]))
+        trust = trusted(self._coverage, self._newest_us, self._lateness_us)
+        self._trusted = trust if batch.complete else join((*self._trusted, *trust[-1:]))
         self._seen.forget(self._trusted)
         self._counts = Seen((event.id, event.at_us) for event in self._fresh.values())
         self._offered = None
@@ -149,7 +146,9 @@ class HistoryReader:
     async def _all(self, answer: Answer[Page], floor_us: int) -> AsyncIterator[Batch]:
         """The news, then old holes, then what lies deep."""
         is_outage = self._coverage[-1].start_us == self._coverage[-1].end_us or self._is_due(self._read_at, OUTAGE_S)
-        news = _Way(Walk(patient=is_outage), floor_us, CATCH_UP_PAGES if is_outage else STEADY_PAGES)
+        news = Way(
+            Walk(patient=is_outage), floor_us, chunk=CATCH_UP_PAGES if is_outage else STEADY_PAGES, is_catch_up=is_outage
+        )
         async for batch in self._descend(news, answer):
             yield batch
             if self._is_unstored():
@@ -169,7 +168,7 @@ class HistoryReader:
             async for batch in self._deep(floor_us):
                 yield batch
 
-    async def _descend(self, way: _Way, answer: Answer[Page] | None = None) -> AsyncIterator[Batch]:
+    async def _descend(self, way: Way, answer: Answer[Page] | None = None) -> AsyncIterator[Batch]:
         """Read pages until the way ends; what a long way has brought is offered now and then, or before an error ends it."""
         walk = way.walk
         newest_us = None if way.until_us is not None or way.is_deep else self._newest_us
@@ -205,7 +204,7 @@ class HistoryReader:
         """All that lies within lateness, and holes of the last hour: rows that came late or hide in crowds."""
         end_us = self._coverage[-1].end_us
         young = [hole.lower.end_us for hole in holes(self._coverage) if hole.lower.end_us > end_us - _HOUR_US]
-        way = _Way(Walk(), min([floor_us, *young]), sys.maxsize, is_deep=True)
+        way = Way(Walk(), min([floor_us, *young]), chunk=sys.maxsize, is_deep=True)
         async for batch in self._descend(way):
             yield batch
             if self._is_unstored():
@@ -222,7 +221,7 @@ class HistoryReader:
         """Read what lies between two covered ranges, newest first, and offer it as it comes."""
         floor_us = hole.lower.end_us - self._lateness_us
         start = await self._seek(hole.upper.start_us + _HOUR_US + 60 * SECOND_US, floor_us)
-        way = _Way(Walk(start), floor_us, CATCH_UP_PAGES, until_us=hole.upper.start_us)
+        way = Way(Walk(start), floor_us, chunk=CATCH_UP_PAGES, is_catch_up=True, until_us=hole.upper.start_us)
         async for batch in self._descend(way):
             yield batch
             if self._is_unstored():
@@ -285,7 +284,7 @@ class HistoryReader:
         self._offered = Batch(self._feed, tuple(events), coverage, complete, from_us(self._now_us), tuple(self._notes))
         return self._offered
 
-    def _partial(self, way: _Way) -> Batch | None:
+    def _partial(self, way: Way) -> Batch | None:
         """A batch in the middle of a long way, with the range that it covers; none inside of a crowd."""
         reached_us = way.walk.reached_us
         if reached_us is None or way.walk.crowded:
@@ -293,7 +292,7 @@ class HistoryReader:
         part = Range(reached_us, max(reached_us, way.top_us if way.until_us is None else way.until_us))
         return self._offer(self._with(part, way), complete=False, down_to_us=reached_us)
 
-    async def _finished(self, way: _Way) -> Batch:
+    async def _finished(self, way: Way) -> Batch:
         """The batch at the end of a way."""
         if way.stopped_early:
             part = Range(self._coverage[-1].start_us, self._end_us(way))
@@ -303,13 +302,13 @@ class HistoryReader:
         coverage = self._with(part, way)
         return self._offer(coverage, complete=await self._old_hole(coverage) is None)
 
-    def _end_us(self, way: _Way) -> int:
+    def _end_us(self, way: Way) -> int:
         """Where a way's range ends: what is committed later than `lateness` after its date is not waited for."""
         if way.until_us is not None:
             return way.until_us
         return max(self._coverage[-1].end_us, way.top_us, self._now_us - self._lateness_us)
 
-    def _with(self, part: Range, way: _Way) -> tuple[Range, ...]:
+    def _with(self, part: Range, way: Way) -> tuple[Range, ...]:
         """The covered ranges with one more, less the crowds of which rows may be missing."""
         coverage = join((*self._coverage, part))
         for second in way.walk.unsettled:
@@ -321,7 +320,7 @@ class HistoryReader:
                 self._note(notes.crowded(self._portal.name, crowd.start_us, crowd.end_us))
         return coverage
 
-    async def _what_is_gone(self, way: _Way) -> int:
+    async def _what_is_gone(self, way: Way) -> int:
         """Where a finished way's range begins; what the portal deleted before that is a gap, and told."""
         lower = max((part for part in self._coverage if part.start_us <= way.floor_us + self._lateness_us), default=None)
         if lower is None or lower.start_us == lower.end_us or self._now_us - lower.end_us < _DAY_US:
@@ -384,13 +383,8 @@ class HistoryReader:
             elif coverage:
                 part = Range(min(coverage[-1].start_us, part.start_us), max(coverage[-1].end_us, part.end_us))
             coverage = join((*coverage, part))
-            self.interval = self._interval(max(dates) - min(dates), len(dates))
+            self.interval = interval(max(dates) - min(dates), len(dates), self._portal.poll)
         return self._offer(coverage, complete=True)
-
-    def _interval(self, span: int, rows: int) -> timedelta:
-        """How soon to ask again so that at the rate just seen a quarter of the rows is new."""
-        quarter = timedelta(microseconds=span * (LAST // 4) // max(rows, 1))
-        return max(timedelta(seconds=1), min(self._portal.poll, quarter))
 
     # Clocks and cursors
 
@@ -431,48 +425,7 @@ class HistoryReader:
         if last.start_us == last.end_us:
             return last.end_us
         cursor_us = min(last.end_us, self._newest_us or last.end_us)
-        return cursor_us - self._lateness_us - self._repeated_hour_us(last.end_us)
-
-    def _repeated_hour_us(self, at_us: int) -> int:
-        """An hour in the night when summer time ends, for then the portal may date events an hour off; else nothing."""
-        before, after = (from_us(at_us + sign * 3 * _HOUR_US, self._portal.zone).utcoffset() for sign in (-1, 1))
-        assert before is not None
-        assert after is not None
-        return max(0, span_us(before - after))
-
-    def _trustworthy(self, coverage: Sequence[Range]) -> tuple[Range, ...]:
-        """Where what is covered is known to be stored without looking at ids: too old for rows that come late."""
-        edge_us = self._lateness_us + _SLACK_US
-        ends = [part.end_us - edge_us for part in coverage]
-        if ends and self._newest_us is not None:
-            ends[-1] = min(ends[-1], self._newest_us - edge_us)
-        return tuple(Range(part.start_us, end) for part, end in zip(coverage, ends, strict=True) if end > part.start_us)
+        return cursor_us - self._lateness_us - repeated_hour_us(last.end_us, self._portal.zone)
 
     def _is_due(self, last: float | None, every_s: float) -> bool:
         return last is None or self._monotonic() - last >= every_s
-
-
-class _Way:
-    """A way down the history: where it ends, and what it has met so far."""
-
-    __slots__ = ("chunk", "floor_us", "is_deep", "pages", "stopped_early", "top_us", "until_us", "walk")
-
-    def __init__(self, walk: Walk, floor_us: int, chunk: int, *, until_us: int | None = None, is_deep: bool = False) -> None:
-        self.walk = walk
-        self.floor_us = floor_us
-        self.chunk = chunk
-        self.until_us = until_us
-        self.is_deep = is_deep
-        self.pages = 0
-        self.top_us = floor_us
-        self.stopped_early = False
-
-    @property
-    def is_catch_up(self) -> bool:
-        """Whether so much is missing that what was read is kept even if the rest fails."""
-        return self.chunk == CATCH_UP_PAGES
-
-
-def _not_before(floor_us: int, page: Page) -> Page:
-    """The page without the events before a moment: the first page of a first start is asked for without one."""
-    return replace(page, events=tuple(event for event in page.events if event.at_us >= floor_us))

@@ -13,7 +13,7 @@ from alertbot.errors import PortalRefused
 from alertbot.event import Event
 from alertbot.identity import Directory, enrich
 from alertbot.portal.client import PortalClient
-from alertbot.portal.history import LAST
+from alertbot.portal.cursor import LAST
 from alertbot.portal.people import read_people
 from alertbot.portal.walk import PAGE, Seen, Walk
 from alertbot.rows import Complaint

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from alertbot.portal.ranges import Range
 
@@ -166,3 +167,23 @@ class Walk:
 def _same(second: int, other: int) -> bool:
     """Whether two seconds are one; the portal's conversion may put rows of one second an hour apart."""
     return second == other or (abs(second - other) == _HOUR_S)
+
+
+@dataclass(slots=True)
+class Way:
+    """A walk with its purpose: where it ends, and what it has met so far.
+
+    It goes down to `floor_us`; after every `chunk` pages what it found is offered. `is_catch_up`: so much is missing that what
+    was read is kept even if the rest fails. `until_us`: it fills a hole, and what is newer is stored already. `is_deep`: it
+    looks for what came late, and stops for nothing.
+    """
+
+    walk: Walk
+    floor_us: int
+    chunk: int
+    is_catch_up: bool = False
+    is_deep: bool = False
+    until_us: int | None = None
+    pages: int = 0
+    top_us: int = 0
+    stopped_early: bool = False
