@@ -72,7 +72,7 @@ def end_of(text: str) -> Place:
     return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
-class _Refused(Exception):  # noqa: N818 - it says what happened, like the errors of our tree
+class _Refused(Exception):
     def __init__(self, place: Place, message: str) -> None:
         self.place = place
         self.message = message
