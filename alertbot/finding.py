@@ -15,8 +15,9 @@ Key = tuple[str, ...]
 class Finding(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A rule, a key, the evidence. Moments are microseconds since 1970, UTC.
 
-    `events` are the matches that made it fire, oldest first, never more; `count` counts the extensions too; `at_us` is the firing,
-    `last_us` the last extension. `firing` is the event that made it fire (for `absence`: the last one before the silence).
+    `events` are the matches that made it fire, oldest first, never more; `count` counts the extensions too; `at_us` is the
+    firing, `last_us` the last extension. `firing` is the event that made it fire (for `absence`: the last one
+    before the silence).
     """
 
     id: str
