@@ -45,6 +45,7 @@ from alertbot.slack.client import SlackClient, WebhookClient
 from alertbot.slack.delivery import Delivery
 from alertbot.slack.rule_files import rules_broken, rules_mended
 from alertbot.slack.senders import BotSender, Sender, WebhookSender
+from alertbot.store.records import RULES_BROKEN
 from alertbot.store.store import Store
 from alertbot.tell import Outlet
 from alertbot.watch import PortalWatch
@@ -58,9 +59,6 @@ PATIENCE = timedelta(seconds=10)
 
 REFUSED_EVERY = timedelta(minutes=1)
 """How often a portal that refuses is asked again, after a few tries at shorter intervals: people have to change something."""
-
-RULES_BROKEN = "rules.broken"
-"""Where the store keeps what is wrong with the rule files while the last good rules are at work."""
 
 T = TypeVar("T")
 log = structlog.get_logger("alertbot.service")

@@ -20,7 +20,7 @@ from alertbot.selfwatch import Concern
 from alertbot.settings import PortalSettings, Settings
 from alertbot.silences import Silence
 from alertbot.slack.trouble import SocketState, Trouble, Troubles
-from alertbot.store.records import PortalState
+from alertbot.store.records import RULES_BROKEN, PortalState
 from alertbot.store.reports import Gap, Waiting
 from alertbot.store.store import Store
 
@@ -56,6 +56,7 @@ class Standing:
     troubles: tuple[Trouble, ...]
     socket: SocketState | None
     blind: tuple[Concern, ...] = ()
+    rules_broken: str | None = None
 
     @property
     def over_unseen(self) -> int:
@@ -87,6 +88,7 @@ def standing(settings: Settings, store: Store, now_us: int) -> Standing:
         troubles=tuple(Troubles.read(store.meta(Troubles.KEY))),
         socket=msgspec.json.decode(note, type=SocketState) if note else None,
         blind=_blind(settings, store.meta(KEPT)),
+        rules_broken=store.meta(RULES_BROKEN),
     )
 
 
@@ -137,6 +139,7 @@ def as_json(one: Standing) -> dict[str, Any]:
             {"rule": str(each.kind), "portal": each.portal, "since": iso(each.since_us), "said": each.said}
             for each in one.blind
         ],
+        "rules_broken": one.rules_broken.splitlines() if one.rules_broken else [],
         "buttons": None
         if one.socket is None
         else {"connected": one.socket.open, "since": iso(one.socket.since_us), "said": one.socket.said or None},

@@ -78,6 +78,8 @@ def _portals(console: Console, now: Standing) -> None:
     for one in now.blind:
         said = terminal(f"! {one.portal}: {one.kind} since {_span(now, one.since_us)}: {one.said}")
         console.print(said, style="yellow")
+    for line in (now.rules_broken or "").splitlines():
+        console.print(terminal(f"! the rules before the last change are in force: {line}"), style="yellow")
     for portal in now.portals:
         for line in _remarks(portal):
             console.print(f"! {portal.settings.name}: {line}", style="yellow")

@@ -40,13 +40,12 @@ class RuleBuilder(Builder):
         if not isinstance(value, dict):
             self.report((), "must be a rule: a mapping with title and detection")
             return None
-        kept = self.supported()
         self._one_pattern(value)
-        parsed = self.parsed(RuleDocument, kept)
-        detection = self._detection(kept)
+        parsed = self.parsed(RuleDocument, value)
+        detection = self._detection(value)
         if "sequence" not in value:
             self._complete(detection, value)
-        only = self.selection(kept, ("only",))
+        only = self.selection(value, ("only",))
         return self._assemble(parsed, detection, only, default_name) if parsed is not None else None
 
     def _one_pattern(self, value: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from alertbot.documents import Document, validate
 from alertbot.errors import Mistake
 from alertbot.event import ATTRIBUTES
 from alertbot.rules.condition import Condition
-from alertbot.rules.document import TellingDocument, without_later
+from alertbot.rules.document import TellingDocument
 from alertbot.rules.fields import closest
 from alertbot.rules.filters import Filter
 from alertbot.rules.inline import check_test
@@ -61,14 +61,6 @@ class Builder:
     def broken(self) -> bool:
         """Whether anything is wrong so far."""
         return any(not mistake.warning for mistake in self.mistakes)
-
-    def supported(self) -> dict[str, Any]:
-        """The document's keys without those that this version refuses by name."""
-
-        def refuse(way: Way) -> None:
-            self.report(way, "is not supported yet by this version", at_key=True)
-
-        return without_later(self.document.value, refuse)
 
     def parsed(self, model: type[M], value: Mapping[str, Any]) -> M | None:
         """The document as a model; None where it is broken."""

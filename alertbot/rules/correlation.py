@@ -30,7 +30,7 @@ class CorrelationBuilder(Builder):
         for key in _OF_RULES:
             if key in self.document.value:
                 self.report((key,), "does not go with a correlation: its events are the findings of other rules", at_key=True)
-        allowed = {key: value for key, value in self.supported().items() if key not in _OF_RULES}
+        allowed = {key: value for key, value in self.document.value.items() if key not in _OF_RULES}
         parsed = self.parsed(CorrelationDocument, allowed)
         only = self.selection(allowed, ("only",))
         if parsed is None:

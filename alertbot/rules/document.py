@@ -6,7 +6,6 @@ other selections stay raw here: `rules.sigma` reads them, and `rules.build` puts
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -33,9 +32,6 @@ from alertbot.rules.values import (
     Zone,
     no_expression,
 )
-
-LATER = frozenset({"route"})
-"""Keys of the language that this version refuses by name."""
 
 PATTERNS = ("burst", "distinct", "sequence", "first_seen", "hours", "travel", "spike", "dormant", "absence")
 
@@ -332,22 +328,3 @@ class CalendarDocument(_Model):
         """As the engine takes it."""
         closed, worked = frozenset(self.closed), frozenset(self.not_holidays)
         return Calendar(name, self.zone, tuple(self.hours), self.holidays, worked, closed)
-
-
-def comes_later(key: str) -> bool:
-    """Whether this version refuses a key of the language by name."""
-    return key in LATER
-
-
-def without_later(value: dict[str, Any], refuse: Callable[[tuple[str, ...]], None]) -> dict[str, Any]:
-    """The mapping without the keys that come later, each of them refused; a pattern that has one goes altogether."""
-    kept: dict[str, Any] = {}
-    for key, inner in value.items():
-        late: list[tuple[str, ...]] = [(key,)] if key in LATER else []
-        if isinstance(inner, dict) and not late:
-            late = [(key, name) for name in inner if f"{key}.{name}" in LATER]
-        for way in late:
-            refuse(way)
-        if not late:
-            kept[key] = inner
-    return kept

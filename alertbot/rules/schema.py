@@ -1,4 +1,4 @@
-"""The JSON Schemas of rule files, lists and calendars, for editors: made from the models, without the keys that come later."""
+"""The JSON Schemas of rule files, lists and calendars, for editors: made from the models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 from alertbot.documents import json_schema
 from alertbot.rules.document import (
-    LATER,
     CalendarDocument,
     CorrelationDocument,
     FilterDocument,
@@ -23,9 +22,6 @@ def rule_schema() -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     for model in (RuleDocument, CorrelationDocument, FilterDocument):
         definitions |= _with_definitions(json_schema(model, model.__name__), model.__name__)
-    for model in (RuleDocument, CorrelationDocument):
-        for name in LATER & definitions[model.__name__]["properties"].keys():
-            del definitions[model.__name__]["properties"][name]
     schema = {
         "title": "A rule of alertbot",
         "type": "object",

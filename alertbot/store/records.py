@@ -13,6 +13,9 @@ from alertbot.incidents import Incident, LogEntry
 from alertbot.outbox import OutboxEntry, State
 from alertbot.rules.model import Level
 
+RULES_BROKEN = "rules.broken"
+"""The note that says what is wrong with the rule files while the last good rules are at work."""
+
 Covered = tuple[int, int]
 """A range of history, start and end in microseconds, inclusive: every event in it is stored."""
 

@@ -54,6 +54,8 @@ async def test_a_broken_edit_is_told_with_its_place_and_the_rules_before_it_go_o
         office.write_rules(BROKEN)
         await office.told("burst.count: must be at least 2")
         assert "rules.yml:7:" in office.about("burst.count: must be at least 2")[0].text
+        with office.store() as store:
+            assert "burst.count: must be at least 2" in (store.meta("rules.broken") or "")
         office.fail("still@example.com", 3)
         await office.told("still@example.com")
         office.write_rules(RULES)

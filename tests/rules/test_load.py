@@ -300,8 +300,7 @@ def test_each_further_pattern_comes_out_as_the_engine_takes_it(tmp_path, key, ex
     assert loaded.by == (("portal",) if "absence" in key else ("account",))
 
 
-def test_what_is_told_comes_out_as_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("alertbot.rules.document.LATER", frozenset())
+def test_what_is_told_comes_out_as_written(tmp_path):
     loaded = book(
         tmp_path,
         """
