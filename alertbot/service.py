@@ -7,6 +7,7 @@ It ends when it is told to (SIGTERM, SIGINT): what is in flight is finished, wit
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import signal
 import time
@@ -60,6 +61,9 @@ PATIENCE = timedelta(seconds=10)
 REFUSED_EVERY = timedelta(minutes=1)
 """How often a portal that refuses is asked again, after a few tries at shorter intervals: people have to change something."""
 
+COLLECT_AFTER = (20_000, 20, 20)
+"""The engine holds much and hardly ever in circles: the garbage collector looks less often than it would."""
+
 T = TypeVar("T")
 log = structlog.get_logger("alertbot.service")
 
@@ -98,6 +102,9 @@ class Service:
             tasks.append(asyncio.create_task(lookout.run(), name="lookout"))
             tasks.append(asyncio.create_task(lookout.look_at_keys(), name="keys of portals"))
             sending = asyncio.create_task(delivery.run(), name="delivery")
+            gc.collect()
+            gc.freeze()  # what was imported stays; the collector need not look at it again
+            gc.set_threshold(*COLLECT_AFTER)
             log.info("started", portals=len(watches), rules=len(self._rules), store=self._store.place)
             await self._until_told_or_broken([*tasks, sending])
             log.info("stopping")
