@@ -58,31 +58,31 @@ def _row(at: datetime, what: dict[str, Any], where: dict[str, Any]) -> dict[str,
 
 async def take(picture: Path, size: str) -> None:
     """Plays it, and photographs the channel when nothing more comes."""
-    folder = Path(tempfile.mkdtemp(prefix="alertbot-picture-"))
     rows = sorted(logins(), key=lambda row: row["id"])
-    (folder / "logins.json").write_text(json.dumps(rows))
-    (folder / "people.json").write_text(json.dumps([{**ANNA, "isAdmin": True, "status": 1}]))
-    before = NIGHT - timedelta(seconds=rows[0]["id"]) - datetime.fromtimestamp(0, UTC) - timedelta(minutes=1)
-    portal = play_files(folder / "logins.json", folder / "people.json", history=before, speed=SPEED, zone=ZoneInfo(ZONE))
-    slack = SandboxSlack(clock=lambda: portal.clock.now().timestamp())
-    async with Sandbox(portal, slack) as sandbox:
+    before = NIGHT - timedelta(minutes=1) - datetime.fromtimestamp(rows[0]["id"], UTC)
+    with tempfile.TemporaryDirectory(prefix="alertbot-picture-") as name:
+        folder = Path(name)
+        (folder / "logins.json").write_text(json.dumps(rows))
+        (folder / "people.json").write_text(json.dumps([{**ANNA, "isAdmin": True, "status": 1}]))
         (folder / "alertbot.yaml").write_text(
             f"portals: [{{name: acme, zone: {ZONE}, poll: 1s, max_skew: null}}]\nrules: ['{ROOT}/rules/guessed-password.yml']\n"
         )
-        command = [sys.executable, "-m", "alertbot", "run", "--config", str(folder / "alertbot.yaml")]
-        bot = await asyncio.create_subprocess_exec(*command, env={**os.environ, **sandbox.environment()})
-        try:
-            await _still(slack, bot)
-            async with httpx.AsyncClient() as http:
-                await http.delete(f"{slack.url}/sandbox/messages")
-            portal.clock.resume()
-            await _still(slack, bot)
-            await _photograph(slack.url, picture, size, folder)
-        finally:
-            if bot.returncode is None:
-                bot.terminate()
-            await bot.wait()
-    shutil.rmtree(folder)
+        portal = play_files(folder / "logins.json", folder / "people.json", history=before, speed=SPEED, zone=ZoneInfo(ZONE))
+        slack = SandboxSlack(clock=lambda: portal.clock.now().timestamp())
+        async with Sandbox(portal, slack) as sandbox:
+            command = [sys.executable, "-m", "alertbot", "run", "--config", str(folder / "alertbot.yaml")]
+            bot = await asyncio.create_subprocess_exec(*command, env={**os.environ, **sandbox.environment()})
+            try:
+                await _still(slack, bot)
+                async with httpx.AsyncClient() as http:
+                    await http.delete(f"{slack.url}/sandbox/messages")
+                portal.clock.resume()
+                await _still(slack, bot)
+                await _photograph(slack.url, picture, size, folder)
+            finally:
+                if bot.returncode is None:
+                    bot.terminate()
+                await bot.wait()
 
 
 async def _still(slack: SandboxSlack, bot: asyncio.subprocess.Process) -> None:
@@ -90,7 +90,7 @@ async def _still(slack: SandboxSlack, bot: asyncio.subprocess.Process) -> None:
     seen, until = slack.space.version, asyncio.get_running_loop().time() + QUIET
     while not slack.messages or asyncio.get_running_loop().time() < until:
         if bot.returncode is not None:
-            raise SystemExit("alertbot run ended; see above")
+            raise SystemExit(f"alertbot run ended with {bot.returncode}; what it said stands above")
         if slack.space.version != seen:
             seen, until = slack.space.version, asyncio.get_running_loop().time() + QUIET
         await asyncio.sleep(0.1)
