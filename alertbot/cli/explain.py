@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -111,8 +112,8 @@ def _verdicts(store: Store, settings: Settings, event: Event) -> Sequence[Verdic
     from alertbot.explain import explain as verdicts
 
     zone = settings.portal(event.portal).zone
-    events = list(store.events(event.portal, until_us=event.at_us))
-    return verdicts(list(rules_of(settings).values()), events, event, zone)
+    with closing(store.events(event.portal, until_us=event.at_us)) as events:
+        return verdicts(list(rules_of(settings).values()), events, event, zone)
 
 
 def _told(store: Store, settings: Settings, event: Event) -> dict[str, Any]:

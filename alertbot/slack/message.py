@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 from alertbot.event import Event
 from alertbot.incidents import Incident
 from alertbot.outbox import Message, link_to
-from alertbot.rules.model import Level, Rule
+from alertbot.places import place_of
+from alertbot.rules.model import Level, Rule, Travel
 from alertbot.slack import blocks, respond, text, words
 from alertbot.slack.blocks import Block
 
@@ -243,6 +244,8 @@ def _facts(story: Story) -> Iterable[tuple[str, str]]:
     yield "Who", _who(story)
     yield "What", _lines(text.inline(story.what, 120), *_how(story))
     yield "From", _lines(text.inline(story.where, 200), _FAMILIAR[story.incident.familiar])
+    if way := _way(story):
+        yield "Way", text.inline(way, 300)
     if firing and (device := words.device(firing)):
         devices = words.distinct(words.device(event) for event in story.evidence)
         yield "Device", (f"{len(devices):,} different, last " if len(devices) > 1 else "") + text.inline(device, 150)
@@ -274,6 +277,15 @@ def _who(story: Story) -> str:
 def _typed(event: Event) -> str | None:
     """What stands for a person whom the directory does not know."""
     return event.login or event.user or event.account
+
+
+def _way(story: Story) -> str:
+    """Of a journey that nobody can make: from where to where, how far, and how fast that would have been."""
+    end = story.firing
+    if end is None or not isinstance(story.rule.pattern, Travel):
+        return ""
+    before = [each for each in story.evidence[:-1] if each.account == end.account and place_of(each) is not None]
+    return words.way(before[-1], end) if before and place_of(end) is not None else ""
 
 
 def _how(story: Story) -> Iterable[str]:

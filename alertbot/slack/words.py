@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from alertbot.event import Event
 from alertbot.moments import EPOCH, from_us, to_us
+from alertbot.places import distance_km, place_of
 from alertbot.rules.model import Level
 
 COLOURS: dict[Level, str] = {
@@ -132,6 +133,21 @@ def result(event: Event) -> str:
 def place(event: Event) -> str:
     """`Berlin DE`, `Germany`, or nothing."""
     return " ".join(part for part in (event.city, event.country_code or event.country) if part)
+
+
+def way(start: Event, end: Event) -> str:
+    """From one place to another, and how fast that was: `Berlin DE to Tokyo JP, 8,916 km in 2 h: 4,458 km/h`.
+
+    Where only a country is known, the distance is the least that it can be.
+    """
+    left, reached = place_of(start), place_of(end)
+    if left is None or reached is None:
+        return f"{place(start) or 'a place unknown'} to {place(end) or 'a place unknown'}"
+    km = distance_km(left, reached)
+    least = "" if left.point is not None and reached.point is not None else "at least "
+    hours = (end.at_us - start.at_us) / 3_600_000_000
+    speed = f" in {span(start.at_us, end.at_us)}: {km / hours:,.0f} km/h" if hours > 0 else " at the same moment"
+    return f"{place(start) or 'there'} to {place(end) or 'here'}, {least}{km:,.0f} km{speed}"
 
 
 def address(event: Event) -> str:

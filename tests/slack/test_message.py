@@ -16,7 +16,8 @@ from alertbot.event import Event
 from alertbot.incidents import Incident
 from alertbot.moments import to_us
 from alertbot.outbox import Message
-from alertbot.rules.model import LEVELS, Burst, Rule
+from alertbot.places import locate
+from alertbot.rules.model import LEVELS, Burst, Rule, Travel
 from alertbot.sandbox import mrkdwn, slack_limits
 from alertbot.slack.client import marked_as_repeat, payload
 from alertbot.slack.first_start import Found, Watched, first_start, first_start_list
@@ -319,3 +320,26 @@ def test_slack_takes_every_first_start(portals, title, rules):
     found = [Found(title or "rule", title, LEVELS[number % 5], number) for number in range(rules)]
     for message in (first_start(watched(portals), rules, found, with_list=True), first_start_list(found)):
         assert_slack_takes(message)
+
+
+def test_a_journey_that_nobody_can_make_is_told_with_both_places_the_distance_the_time_and_the_speed() -> None:
+    berlin = {"outcome": "success", "geo": (52.52, 13.41)}
+    tokyo = {"outcome": "success", "country": "Japan", "country_code": "JP", "city": "Tokyo", "geo": (35.69, 139.69)}
+    logins = [known(0, **berlin), known(120, **tokyo)]
+    pattern = Travel(900, 500, None)
+
+    def way(events: list[Event]) -> str:
+        message = opening(incident(events), rule(pattern=pattern), events, zone=BERLIN)
+        assert_slack_takes(message)
+        return seen(message)
+
+    assert "Berlin DE to Tokyo JP, 8,916 km in 2 h: 4,458 km/h" in way(logins)
+    assert "03:00:12" in way(logins)
+    assert "05:00:12" in way(logins)
+    same = [logins[0], msgspec.structs.replace(logins[1], at_us=logins[0].at_us)]
+    assert "8,916 km at the same moment" in way(same)
+    country = msgspec.structs.replace(logins[1], city=None, geo=locate(event(1, country="Japan")).geo)
+    assert "Berlin DE to JP, at least " in way([logins[0], country])
+    hostile = msgspec.structs.replace(logins[1], city="<!channel> *x*")
+    assert "<!channel>" not in str(opening(incident(logins), rule(pattern=pattern), [logins[0], hostile], zone=BERLIN).blocks)
+    assert "km" not in way(logins[1:])
