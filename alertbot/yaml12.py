@@ -27,6 +27,7 @@ Place = tuple[int, int]
 
 MAX_NODES = 200_000
 MAX_DEPTH = 64
+_TOO_DEEP = f"is nested deeper than {MAX_DEPTH} levels"
 MAX_DIGITS = 300
 
 _NULL = re.compile(r"(null|Null|NULL|~|)\Z")
@@ -157,7 +158,7 @@ class _Reader:
 
     def _open(self, event: Any, place: Place) -> None:
         if len(self.stack) >= MAX_DEPTH:
-            raise _Refused(place, f"is nested deeper than {MAX_DEPTH} levels")
+            raise _Refused(place, _TOO_DEEP)
         kind = "map" if isinstance(event, yaml.MappingStartEvent) else "seq"
         if event.tag not in (None, "!", _COLLECTION_TAGS[kind]):
             self._unknown_tag(event.tag, place)
@@ -205,7 +206,7 @@ class _Reader:
 
     def _copy(self, value: Any, place: Place, depth: int) -> None:
         if depth > MAX_DEPTH:
-            raise _Refused(place, f"is nested deeper than {MAX_DEPTH} levels")
+            raise _Refused(place, _TOO_DEEP)
         if not isinstance(value, (dict, list)):
             self._attach(value, place)
             return
@@ -296,6 +297,8 @@ def _syntax(exc: yaml.YAMLError, text: str, name: str) -> Mistake:
         position = getattr(exc, "position", None)
         place = end_of(text.encode()[:position].decode("utf-8", "replace")) if isinstance(position, int) else (1, 1)
         return Mistake(name, *place, f"is not YAML: {problem}")
+    if "nesting depth" in problem:  # libyaml from 0.2.6 on looks so far ahead that it refuses before we count
+        return Mistake(name, mark.line + 1, mark.column + 1, _TOO_DEEP)
     return Mistake(name, mark.line + 1, mark.column + 1, f"is not YAML: {problem}{_hint(problem, text, mark)}")
 
 
