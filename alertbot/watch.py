@@ -33,6 +33,7 @@ from alertbot.portal.history import Batch, HistoryReader, Range
 from alertbot.portal.notes import Note
 from alertbot.portal.people import Person, read_people
 from alertbot.rules.model import Rule
+from alertbot.store.events import decode
 from alertbot.store.records import PortalState, RuleVersion, StoredPerson
 from alertbot.store.store import Store
 
@@ -316,17 +317,18 @@ class PortalWatch:
         rules = self._rules if self._next_rules is None else self._next_rules
         settings = self.settings
         engine = Engine(tuple(rules.values()), settings.name, settings.zone, settings.lateness, gaps=self._gaps)
-        stream = self._store.events(self.settings.name)
+        stream = self._store.bodies(self.settings.name)
         try:
             async with self._one_at_a_time:
                 # What is stored from here on comes in `_meanwhile`, and is not in the stream: it shows the store as it is now.
-                events = await self._in_store(_slice, stream)
+                newest_us = await self._in_store(self._store.newest_us, self.settings.name)
+                bodies = await self._in_store(_slice, stream)
                 self._meanwhile = []
             log.debug("build.began", portal=self.settings.name)
-            while events:
-                engine.load(events)
+            while bodies:
+                engine.load(map(decode, bodies), newest_us)
                 await asyncio.sleep(0)
-                events = await self._in_store(_slice, stream)
+                bodies = await self._in_store(_slice, stream)
         finally:
             await self._in_store(stream.close)
         log.debug("build.loaded", portal=self.settings.name)
@@ -400,7 +402,7 @@ def _deciding(rules: dict[str, Rule]) -> dict[str, str]:
     return {name: rule.version for name, rule in rules.items()}
 
 
-def _slice(stream: Iterator[Event]) -> list[Event]:
+def _slice(stream: Iterator[bytes]) -> list[bytes]:
     return list(islice(stream, SLICE))
 
 

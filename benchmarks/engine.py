@@ -202,9 +202,9 @@ def restart(report: Report, stored: Sequence[bytes], _: int) -> None:
             def work() -> None:
                 engine = Engine(rules, PORTAL, UTC)
                 newest_us = store.newest_us(PORTAL)
-                stream = store.events(PORTAL)
+                stream = store.bodies(PORTAL)
                 while batch := list(islice(stream, SLICE)):
-                    engine.load(batch, newest_us)
+                    engine.load(decoded(batch), newest_us)
                 engine.resume([], [])
 
             took = cpu_seconds(work)

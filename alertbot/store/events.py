@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -17,7 +18,9 @@ from alertbot.store.tables import coverage, events, people, portals
 AT_ONCE = 5_000
 """How many rows a stream of events holds in memory."""
 
-_decoder = msgspec.json.Decoder(Event)
+decode: Callable[[bytes], Event] = msgspec.json.Decoder(Event).decode
+"""A stored event's body → the event."""
+
 _portal_columns = [portals.c[name] for name in PortalState.__struct_fields__]
 
 
@@ -57,10 +60,19 @@ class Events(Database):
             chosen = chosen.where(events.c.feed == feed)
         return self._decoded(chosen.order_by(events.c.at_us, events.c.feed, events.c.id))
 
+    def bodies(self, portal: str) -> Generator[bytes, None, None]:
+        """All events as they are stored: a fold is quicker that decodes (`decode`) each when it comes to it."""
+        chosen = select(events.c.body).where(events.c.portal == portal)
+        return self._streamed(chosen.order_by(events.c.at_us, events.c.feed, events.c.id))
+
     def _decoded(self, chosen: Select[Any]) -> Generator[Event, None, None]:
+        with closing(self._streamed(chosen)) as bodies:
+            for body in bodies:
+                yield decode(body)
+
+    def _streamed(self, chosen: Select[Any]) -> Generator[bytes, None, None]:
         with self._read() as connection, connection.execution_options(yield_per=AT_ONCE).execute(chosen) as rows:
-            for body in rows.scalars():
-                yield _decoder.decode(body)
+            yield from rows.scalars()
 
     def newest_us(self, portal: str) -> int | None:
         """The date of a portal's newest stored event."""
@@ -80,7 +92,7 @@ class Events(Database):
                     chosen = select(events.c.body).where(
                         events.c.portal == portal, events.c.feed == feed, events.c.id.in_(some)
                     )
-                    found += map(_decoder.decode, connection.execute(chosen).scalars())
+                    found += map(decode, connection.execute(chosen).scalars())
         return sorted(found, key=lambda event: event.order)
 
     def events_of_account(self, portal: str, account: str, *, until_us: int, limit: int) -> list[Event]:
@@ -92,7 +104,7 @@ class Events(Database):
             .limit(limit)
         )
         with self._read() as connection:
-            return [_decoder.decode(body) for body in connection.execute(chosen).scalars()]
+            return [decode(body) for body in connection.execute(chosen).scalars()]
 
     def recent_ids(self, portal: str, feed: Feed, since_us: int) -> list[tuple[int, int]]:
         """Id and date of what is stored of a feed since a moment, inclusive: what a reader compares the portal's pages with."""
