@@ -146,7 +146,8 @@ async def test_a_wrong_token_is_said_once_and_works_once_it_is_right(tmp_path: P
     async with world(tmp_path, history=5) as office:
         right, office.slack.token = office.slack.token, "xoxb-another"
         bot = await office.start()
-        await office.until(lambda: len(office.slack.calls) >= 2, "it does not say so")
+        await office.until(lambda: bool(office.logged("slack.trouble")), "it does not say so")
+        await office.until(lambda: len(office.slack.calls) >= 2, "it does not try again")
         [line] = office.logged("slack.trouble")
         assert "invalid_auth" in (line["code"], line["said"])
         assert right not in office.log

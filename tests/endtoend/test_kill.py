@@ -39,6 +39,7 @@ LIVE = (
 """While attacks go on."""
 
 WHEN_RULES_CHANGE = ("rules.broken", "rules.changed")
+WHEN_THE_KEY_CHANGES = ("secrets.read_again", "key.rotated")
 AT_THE_END = ("stopping", "stopped")
 
 NOT_KILLED_AT = {
@@ -62,7 +63,7 @@ def steps_of(module: str) -> set[str]:
 def test_every_step_on_the_way_is_one_at_which_it_is_killed() -> None:
     steps = set().union(*map(steps_of, ON_THE_WAY))
     killed_at = {step for step, _ in (*FIRST_START, *LIVE)} - {"sql", "sql.commit"}
-    killed_at |= {*WHEN_RULES_CHANGE, *AT_THE_END}
+    killed_at |= {*WHEN_RULES_CHANGE, *WHEN_THE_KEY_CHANGES, *AT_THE_END}
     assert steps == killed_at | NOT_KILLED_AT.keys()
 
 
@@ -187,6 +188,10 @@ async def test_killed_at_every_step_everything_is_there_once(tmp_path: Path) -> 
             await die_then(office, step, lambda _, rules=rules: office.write_rules(rules))
             office.write_rules(RULES)
             kills += 1
+        office.use_key_file()
+        await die_then(office, "secrets.read_again", lambda process: process.send_signal(signal.SIGHUP))
+        await die_then(office, "key.rotated", lambda _: office.rotate_key("sk-the-next"))
+        kills += len(WHEN_THE_KEY_CHANGES)
         for step in AT_THE_END:
             await die_then(office, step, lambda process: process.send_signal(signal.SIGTERM))
             kills += 1

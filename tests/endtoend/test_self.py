@@ -14,11 +14,6 @@ from alertbot.standing import as_json, standing
 from tests.endtoend.world import World, world
 
 
-def use_key_file(office: World, token: str) -> None:
-    (office.folder / "key").write_text(token + "\n")
-    office.configure(portal={"api_key": "${file:key}"})
-
-
 async def test_a_rejected_key_is_told_once_across_a_restart_and_its_end_too(tmp_path: Path) -> None:
     async with world(tmp_path, history=3) as office:
         process = await office.start()
@@ -41,13 +36,10 @@ async def test_a_rejected_key_is_told_once_across_a_restart_and_its_end_too(tmp_
 
 async def test_a_rotated_key_file_is_taken_without_a_restart_and_nobody_is_told(tmp_path: Path) -> None:
     async with world(tmp_path, history=3) as office:
-        use_key_file(office, office.portal.key.token)
+        office.use_key_file()
         await office.start()
         await office.first_told()
-        old = office.portal.key
-        office.portal.put_key(msgspec.structs.replace(old, token="sk-another-one"))
-        (office.folder / "key").write_text("sk-another-one\n")
-        office.portal.drop_key(old.token)
+        office.rotate_key("sk-another-one")
         await office.until(lambda: bool(office.logged("key.rotated")), "the new key is not taken")
         office.fail("still@example.com", 3)
         await office.told("still@example.com")
@@ -57,7 +49,7 @@ async def test_a_rotated_key_file_is_taken_without_a_restart_and_nobody_is_told(
 
 async def test_sighup_reads_the_key_file_again(tmp_path: Path) -> None:
     async with world(tmp_path, history=3) as office:
-        use_key_file(office, office.portal.key.token)
+        office.use_key_file()
         process = await office.start()
         await office.first_told()
         office.portal.put_key(msgspec.structs.replace(office.portal.key, token="sk-another-one", name="second"))

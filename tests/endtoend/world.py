@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from alertbot.engine import Engine
@@ -99,6 +100,18 @@ class World:
         """Write the one rule file that there is."""
         (self.folder / "rules").mkdir(exist_ok=True)
         (self.folder / "rules" / "rules.yml").write_text(text, encoding="utf-8")
+
+    def use_key_file(self) -> None:
+        """Configure the portal's key as a file."""
+        (self.folder / "key").write_text(self.portal.key.token + "\n", encoding="utf-8")
+        self.configure(portal={"api_key": "${file:key}"})
+
+    def rotate_key(self, token: str) -> None:
+        """Put another key in the portal and the file, and revoke the one before it."""
+        old = self.portal.key
+        self.portal.put_key(msgspec.structs.replace(old, token=token))
+        (self.folder / "key").write_text(token + "\n", encoding="utf-8")
+        self.portal.drop_key(old.token)
 
     async def start(self, *, death: tuple[str, int] | None = None, arguments: Sequence[str] = ("run",)) -> Process:
         """Start the program in the folder; `death` is the step at which it kills itself, and at which time."""
