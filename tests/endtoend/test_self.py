@@ -11,7 +11,7 @@ import msgspec
 
 from alertbot.config import load
 from alertbot.standing import as_json, standing
-from tests.endtoend.world import World, world
+from tests.endtoend.world import world
 
 
 async def test_a_rejected_key_is_told_once_across_a_restart_and_its_end_too(tmp_path: Path) -> None:
