@@ -6,7 +6,7 @@ definition, beside what it asks for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from fractions import Fraction
@@ -127,13 +127,12 @@ def _began(events: Sequence[Event], event: Event, memory_us: int) -> int:
 
 def _steps(pattern: Sequence_, known: Known, event: Event) -> str:
     """How far the steps are served: each match by the first step that waits for it."""
-    used_us = max((one.at_us for one in known.own if one.firing != event.ref), default=None)
+    completions = {one.firing for one in known.own}
     heard = {(one.rule, one.firing) for one in known.found}
-    candidates = {other.ref: other for other in (*known.counted, event)}
+    earlier = known.counted
+    used_up = max((number for number, other in enumerate(earlier, 1) if other.ref in completions), default=0)
     served, at = [0] * len(pattern.steps), 0
-    for other in _within(candidates.values(), event, span_us(pattern.within)):
-        if used_us is not None and other.at_us <= used_us:
-            continue
+    for other in _within([*earlier[used_up:], event], event, span_us(pattern.within)):
         step = pattern.steps[at]
         if step.selection.test(other) if step.selection is not None else (step.rule, other.ref) in heard:
             served[at] += 1
@@ -147,10 +146,10 @@ def _steps(pattern: Sequence_, known: Known, event: Event) -> str:
 
 def _sightings(pattern: FirstSeen, earlier: Sequence[Event], event: Event, zone: tzinfo) -> str:
     memory_us, parts = span_us(pattern.memory), []
-    counted = [other for other in earlier if all(keyer(group)(other) is not None for group in pattern.each)]
+    values = [keyer(group) for group in pattern.each]
+    counted = [other for other in earlier if all(value_of(other) is not None for value_of in values)]
     remembered = _within(counted, event, memory_us)
-    for group in pattern.each:
-        value_of: Callable[[Event], object] = keyer(group)
+    for group, value_of in zip(pattern.each, values, strict=True):
         seen = [other for other in remembered if value_of(other) == value_of(event)]
         shown = ", ".join(spelled(event, group, group)[1]) or "nothing"
         parts.append(f"{shown} was seen {when(seen[-1].at_us, zone)}" if seen else f"{shown} was not seen before")
