@@ -1,12 +1,13 @@
-"""What a login action means: the portal's number or its name → event name, outcome, method, reason.
+"""What an action means: the portal's number or its name → event name; of a login also outcome, method, reason.
 
-The table is the server's `MessageAction`, login part. It decides by the number alone, for the text of an action is in the
-portal's language. What it does not know keeps its number and means nothing.
+The tables are the server's `MessageAction`: the login part here, the audit trail's in `audit_actions.tsv`. They decide by the
+number alone, for the text of an action is in the portal's language. What they do not know keeps its number and means nothing.
 """
 
 from __future__ import annotations
 
 from difflib import get_close_matches
+from importlib import resources
 from typing import Literal, NamedTuple
 
 from alertbot.errors import UsageError
@@ -18,7 +19,7 @@ UNKNOWN_ACTION = -1
 
 
 class Action(NamedTuple):
-    """One kind of login event. `event` is the server's name of it; an absent field means nothing."""
+    """One kind of event. `event` is the server's name of it; an absent field means nothing."""
 
     id: int
     event: str | None = None
@@ -69,7 +70,20 @@ BY_NAME: dict[str, Action] = {str(action.event).lower(): action for action in _T
 _GROUPS = {"login": ("success", "failure"), "success": ("success",), "failure": ("failure",), "session": ("session",)}
 _KINDS = "it is login, logout, success, failure, an event's name like LoginFailBruteForce, or its number"
 
-_BY_NAME_AND_ALIAS = BY_NAME | {"loginsuccessviatfaapp": ACTIONS[1021]}
+
+def _audit_actions() -> dict[int, Action]:
+    table = resources.files("alertbot").joinpath("audit_actions.tsv").read_text(encoding="utf-8")
+    pairs = (line.split("\t") for line in table.splitlines())
+    return {int(number): Action(int(number), name) for number, name in pairs}
+
+
+AUDIT_ACTIONS: dict[int, Action] = _audit_actions()
+"""Every action of the audit trail by its number."""
+
+AUDIT_BY_NAME: dict[str, Action] = {str(action.event).lower(): action for action in AUDIT_ACTIONS.values()}
+"""Every action of the audit trail by its name in lower case."""
+
+_BY_ANY_NAME = AUDIT_BY_NAME | BY_NAME | {"loginsuccessviatfaapp": ACTIONS[1021]}
 
 
 def action_of(number: int) -> Action:
@@ -79,13 +93,15 @@ def action_of(number: int) -> Action:
     'brute_force_lock'
     >>> action_of(77)
     Action(id=77, event=None, outcome=None, method=None, reason=None)
+    >>> action_of(5074).event
+    'RoomDeleted'
     """
-    return ACTIONS.get(number) or Action(number)
+    return ACTIONS.get(number) or AUDIT_ACTIONS.get(number) or Action(number)
 
 
 def action_named(name: str) -> Action | None:
     """The action of a name such as `LoginSuccess`, in any letter case; the one that the server misspells has both spellings."""
-    return _BY_NAME_AND_ALIAS.get(name.strip().lower())
+    return _BY_ANY_NAME.get(name.strip().lower())
 
 
 def choose(text: str) -> frozenset[int]:
@@ -101,7 +117,7 @@ def choose(text: str) -> frozenset[int]:
     if wanted.isdecimal() and len(wanted) < 10:
         return frozenset((_chosen_number(int(wanted)),))
     named = action_named(wanted)
-    if named is None:
+    if named is None or named.outcome is None:
         near = get_close_matches(wanted, (*_GROUPS, "logout", *BY_NAME), 1)
         hint = f"did you mean {BY_NAME[near[0]].event if near[0] in BY_NAME else near[0]}?" if near else _KINDS
         raise UsageError(f"there is no action {text!r}; {hint}")

@@ -1,7 +1,8 @@
 """Station 3, who: an event's user id or typed login → the account, and what the directory knows of the person.
 
 A success carries a user id. A failure carries the guest id, the same for everybody, and what was typed: an e-mail in any letter
-case, a display name, or anything at all. Only the directory brings the two together. Pure; the directory is an argument.
+case, a display name, or anything at all. Only the directory brings the two together. Pure; the directory is an argument. In the
+audit trail who acted has a user id; what somebody does without logging in carries the guest id there and is nobody's.
 
 Who is not in it keeps a key of their own: a failure what was typed; a success too if it carries a login, else the user id.
 """
@@ -94,12 +95,9 @@ def enrich(event: Event, directory: Directory) -> Event:
 
 
 def needs_lookup(events: Iterable[Event], directory: Directory) -> frozenset[str]:
-    """The user ids of successes that the directory does not know yet."""
-    return frozenset(
-        user_id
-        for event in events
-        if event.outcome == "success" and (user_id := _own_id(event)) and directory.person(user_id) is None
-    )
+    """The user ids of successes, and of who acted in the audit trail, that the directory does not know yet."""
+    acted = (_own_id(event) for event in events if event.outcome == "success" or event.feed == "audit")
+    return frozenset(user_id for user_id in acted if user_id and directory.person(user_id) is None)
 
 
 def learn_people(events: Iterable[Event]) -> list[Person]:
@@ -143,8 +141,8 @@ def _own_id(event: Event) -> str | None:
 
 
 def _typed(event: Event) -> str | None:
-    """What was typed: `login`, else `user`, which repeats it."""
-    return event.login if event.login and event.login.strip() else event.user
+    """What was typed: `login`, else `user`, which repeats it; in the audit trail `user` is the word for a guest."""
+    return event.login if event.feed == "audit" or (event.login and event.login.strip()) else event.user
 
 
 def _precedence(person: Person) -> tuple[bool, str]:

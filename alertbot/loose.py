@@ -34,6 +34,17 @@ def as_text(value: object) -> str | None:
         raise ValueError("a value is nested too deeply") from None
 
 
+def as_words(value: object) -> str | None:
+    """The same, but of a list of texts and numbers its parts: what is done to one thing is that thing's id, without brackets.
+
+    >>> as_words(["5f0c"]), as_words([1, "b"]), as_words([])
+    ('5f0c', '1, b', None)
+    """
+    if isinstance(value, list) and all(isinstance(part, str | int) for part in value):
+        return ", ".join(map(str, value)) or None
+    return as_text(value)
+
+
 def as_whole(value: object, name: str) -> int:
     """A whole number, also where it is written as text or with a point."""
     if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,20}\s*", value):

@@ -19,10 +19,10 @@ from typing import Any
 
 import msgspec
 
-from alertbot.actions import UNKNOWN_ACTION, Action, action_named, action_of
+from alertbot.actions import ACTIONS, AUDIT_ACTIONS, UNKNOWN_ACTION, Action, action_named, action_of
 from alertbot.errors import EventsFileError, PortalTransient
 from alertbot.event import Event, Feed
-from alertbot.loose import as_pair, as_text, as_whole, load, shown, storable
+from alertbot.loose import as_pair, as_text, as_whole, as_words, load, shown, storable
 from alertbot.moments import iso, to_us
 
 _FIRST_US = 0
@@ -345,7 +345,7 @@ def _event(row: _Row, portal: str, feed: Feed, *, clean: bool) -> Event:
         reason=action.reason,
     )
     if feed == "audit":
-        event = msgspec.structs.replace(event, **{name: as_text(getattr(row, name)) for name in _AUDIT})
+        event = msgspec.structs.replace(event, **{name: as_words(getattr(row, name)) for name in _AUDIT})
     return _cleaned(event) if clean else event
 
 
@@ -365,17 +365,22 @@ def _exported(event: Event, row: _Row, *, clean: bool) -> Event:
 
 
 def _action(given: int | str, feed: Feed) -> Action:
-    """What an action means; the portal gives its number, some clients its name. The audit trail's are not in the table."""
+    """What an action means in a feed; the portal gives its number, some clients its name."""
     if isinstance(given, str):
         named = action_named(given)
         if named is not None:
-            return named
+            return _in_feed(named, feed)
         if not given.strip().isdecimal():
             return Action(UNKNOWN_ACTION, storable(given.strip()) or None)
         given = int(given[:20])
     if abs(given) > _LARGEST_ACTION:
         raise ValueError(f"actionId is {shown(given)}, not a number that the portal could give")
-    return action_of(given) if feed == "login" else Action(given)
+    return _in_feed(action_of(given), feed)
+
+
+def _in_feed(action: Action, feed: Feed) -> Action:
+    """The action, if it is one of the feed's; another's number means nothing there."""
+    return action if action.id in (ACTIONS if feed == "login" else AUDIT_ACTIONS) else Action(action.id)
 
 
 def _cleaned(event: Event) -> Event:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alertbot.actions import ACTIONS, Action, action_named, action_of, choose
+from alertbot.actions import ACTIONS, AUDIT_ACTIONS, Action, action_named, action_of, choose
 from alertbot.errors import UsageError
 
 SUCCESS = {1000, 1001, 1007, 1010, 1011, 1012, 1015, 1019, 1021, 1024, 1027, 1028, 1029}
@@ -20,9 +20,29 @@ def test_the_table_holds_every_action_of_the_server() -> None:
     assert len(ACTIONS) == 30
 
 
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (4019, "UsersUpdatedType"),
+        (5009, "FileDownloaded"),
+        (5057, "FolderDownloaded"),
+        (5074, "RoomDeleted"),
+        (5106, "RoomIndexExportSaved"),
+        (6028, "AuditTrailReportDownloaded"),
+        (6058, "ApiKeyCreated"),
+        (9909, "GeneratePersonalAccessToken"),
+    ],
+)
+def test_the_audit_trails_actions_have_the_servers_names(number: int, name: str) -> None:
+    """Numbers and names of both feeds are one table, and no name stands for two."""
+    assert action_of(number) == action_named(name.upper()) == Action(number, name)
+    assert len({action.event for action in AUDIT_ACTIONS.values()}) == len(AUDIT_ACTIONS) == 300
+    assert not AUDIT_ACTIONS.keys() & ACTIONS.keys()
+
+
 def test_an_unknown_number_means_nothing() -> None:
     """What the table does not know keeps its number."""
-    assert action_of(5000) == Action(5000)
+    assert action_of(77) == Action(77)
     assert action_named("LoginByMagic") is None
 
 

@@ -136,6 +136,16 @@ def test_an_unknown_success_is_looked_up() -> None:
     assert needs_lookup(events, STAFF) == {"new"}
 
 
+def test_who_acts_in_the_audit_trail_is_who_logs_in() -> None:
+    """An action's account is that of the person's logins; nobody is looked for by the word that stands for guests."""
+    acted = Event(portal="p", id=1, at_us=0, action_id=5074, feed="audit", user_id="66FAA6E4", user="Anna Berg")
+    guest = Event(portal="p", id=2, at_us=0, action_id=7001, feed="audit", user_id=GUEST_ID, user="Anna Berg")
+    assert identify(acted, STAFF).account == identify(_success("66faa6e4"), STAFF).account
+    assert (identify(guest, STAFF).account, identify(guest, STAFF).known) == (None, False)
+    new = Event(portal="p", id=3, at_us=0, action_id=4000, feed="audit", user_id="new")
+    assert needs_lookup([acted, guest, new], STAFF) == {"new"}
+
+
 def test_people_are_learned_from_successes() -> None:
     """Without a directory, successes tell who there is; failures by e-mail then join where one was typed."""
     events = [

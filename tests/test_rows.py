@@ -216,12 +216,16 @@ def test_a_portal_cannot_say_who_it_was() -> None:
 
 
 def test_an_audit_row_keeps_its_own_fields() -> None:
-    """The audit feed's fields arrive as text, its actions mean no login."""
-    row = ROW | {"actionId": 5000, "actionType": "Update", "product": 3, "target": ["a", "b"], "context": {"x": None}}
-    event = parse_page(_envelope(row), "main", "audit").events[0]
-    assert (event.feed, event.action_type, event.product) == ("audit", "Update", "3")
-    assert (event.target, event.context) == ('["a","b"]', '{"x":null}')
-    assert parse_page(_envelope(ROW), "main", "audit").events[0].outcome is None
+    """The audit feed's fields arrive as text, a list as its parts; an action has its name there, and means no login."""
+    row = ROW | {"actionId": 5074, "actionType": "Update", "product": 3, "target": ["a", "b"], "context": {"x": None}}
+    event = parse_page(_envelope(row | {"entries": [5], "location": []}), "main", "audit").events[0]
+    assert (event.feed, event.event, event.action_type, event.product) == ("audit", "RoomDeleted", "Update", "3")
+    assert (event.target, event.entries, event.location, event.context) == ("a, b", "5", None, '{"x":null}')
+    named = parse_page(_envelope(row | {"actionId": "roomdeleted"}), "main", "audit").events[0]
+    assert (named.action_id, named.event) == (5074, "RoomDeleted")
+    login = parse_page(_envelope(ROW), "main", "audit").events[0]
+    assert (login.action_id, login.event, login.outcome) == (ROW["actionId"], None, None)
+    assert parse_page(_envelope(row), "main", "login").events[0].event is None
 
 
 @pytest.mark.parametrize(

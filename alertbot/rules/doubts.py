@@ -5,10 +5,10 @@ In come a rule and the conditions that it looks at events with; out go warnings,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from alertbot.actions import ACTIONS, BY_NAME
+from alertbot.actions import ACTIONS, AUDIT_ACTIONS, Action
 from alertbot.rules.condition import NEVER, And, Condition, Is, Not, Present, all_of, leaves
 from alertbot.rules.fields import closest
 from alertbot.rules.kinds import AUDIT_ONLY, LOGIN_ONLY, VALUES, kinds_of, may_hold
@@ -64,13 +64,14 @@ def _unknown_value(field: str, value: str, rule: Rule) -> str | None:
     text = value.lower()
     if field in VALUES and text not in VALUES[field]:
         return _no_such(f"{field} is never {value!r}", closest(text, VALUES[field]))
-    if rule.feeds == {"login"}:
-        if field == "event" and text and text not in BY_NAME:
-            names = {name: str(action.event) for name, action in BY_NAME.items()}
+    if field == "event" and text:
+        known = _actions_of(rule)
+        names = {str(action.event).lower(): str(action.event) for action in known.values()}
+        if text not in names:
             near = closest(text, names)
-            return _no_such(f"no login event is called {value!r}", names[near] if near else None)
-        if field == "actionId" and not (text.isdigit() and int(text[:20]) in ACTIONS):
-            return _no_such(f"no login action has the number {value!r}", None)
+            return _no_such(f"no {_feeds_of(rule)} event is called {value!r}", names[near] if near else None)
+    if field == "actionId" and not (text.isdigit() and int(text[:20]) in _actions_of(rule)):
+        return _no_such(f"no {_feeds_of(rule)} action has the number {value!r}", None)
     if field in ("country", "countryCode") and text:
         from alertbot.places import country_code
 
@@ -80,6 +81,14 @@ def _unknown_value(field: str, value: str, rule: Rule) -> str | None:
             meant = country_code(value)
             return _no_such(f"countryCode is never {value!r}: it is a code of two letters", meant)
     return None
+
+
+def _actions_of(rule: Rule) -> Mapping[int, Action]:
+    return {**(ACTIONS if "login" in rule.feeds else {}), **(AUDIT_ACTIONS if "audit" in rule.feeds else {})}
+
+
+def _feeds_of(rule: Rule) -> str:
+    return " or ".join(sorted(rule.feeds, reverse=True))
 
 
 def _no_such(sentence: str, meant: str | None) -> str:

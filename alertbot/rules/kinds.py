@@ -1,7 +1,7 @@
 """Kinds of events, and what a condition makes of them when the rest of an event is unknown.
 
-A kind says of some fields what they hold, or that they are absent: each action of the login feed is one, with an action that no
-table knows and the audit trail. A condition holds for a kind, does not, or (None) the other fields decide.
+A kind says of some fields what they hold, or that they are absent: each action of the two feeds is one, with an action that no
+table knows. A condition holds for a kind, does not, or (None) the other fields decide.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
-from alertbot.actions import ACTIONS
+from alertbot.actions import ACTIONS, AUDIT_ACTIONS
 from alertbot.rules.condition import And, Condition, InNetworks, Is, Like, Not, Or, Present, Refers
 from alertbot.rules.fields import kind_of
 from alertbot.rules.match import text_test
@@ -34,15 +34,12 @@ VALUES: Mapping[str, frozenset[str]] = {
 
 def kinds_of(feed: str) -> Iterator[Kind]:
     """What events of a feed can be like, as far as it is known."""
-    if feed == "audit":
-        yield {"feed": ("audit",), **dict.fromkeys(LOGIN_ONLY, ())}
-        return
-    absent: Kind = dict.fromkeys(AUDIT_ONLY, ())
-    for action in ACTIONS.values():
+    absent: Kind = dict.fromkeys(LOGIN_ONLY if feed == "audit" else AUDIT_ONLY, ())
+    for action in (AUDIT_ACTIONS if feed == "audit" else ACTIONS).values():
         known = {"event": action.event, "outcome": action.outcome, "method": action.method, "reason": action.reason}
         texts = {field: (text.lower(),) if text else () for field, text in known.items()}
-        yield {"feed": ("login",), "actionId": (str(action.id),), **texts, **absent}
-    yield {"feed": ("login",), "event": (), **dict.fromkeys(LOGIN_ONLY, ()), **absent}
+        yield {"feed": (feed,), "actionId": (str(action.id),), **texts, **absent}
+    yield {"feed": (feed,), "event": (), **dict.fromkeys(LOGIN_ONLY, ()), **absent}
 
 
 def may_hold(condition: Condition, kind: Kind) -> bool:

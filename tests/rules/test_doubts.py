@@ -87,6 +87,19 @@ def test_a_value_that_no_event_has_is_warned_of(tmp_path, detection, expected):
 
 
 @pytest.mark.parametrize(
+    ("detection", "expected"),
+    [
+        ("{a: {feed: audit, event: RoomDelet}}", "no login or audit event is called 'roomdelet'; did you mean 'RoomDeleted'?"),
+        ("{a: {feed: audit, actionId: 5067}}", "no login or audit action has the number '5067'"),
+        ("{a: {feed: login, event: RoomDeleted}}", NEVER),
+    ],
+)
+def test_names_of_the_audit_trail_are_known(tmp_path, detection, expected):
+    assert any(one.startswith(expected) for one in warnings(tmp_path, detection)), warnings(tmp_path, detection)
+    assert warnings(tmp_path, "{a: {feed: audit, event: RoomDeleted}, b: {event: Logout}, condition: a or b}") == []
+
+
+@pytest.mark.parametrize(
     "detection", ["{a: {country: [Norway, Türkiye, Germany]}}", "{a: {countryCode: [NO, de]}}", "{a: {country: ''}}"]
 )
 def test_countries_that_are_there_are_fine(tmp_path, detection):
