@@ -11,6 +11,7 @@ from typing import Literal, NewType
 import msgspec
 
 Feed = Literal["login", "audit"]
+FEEDS: tuple[Feed, ...] = ("login", "audit")
 EventRef = NewType("EventRef", int)
 """An event's feed and id in one number that sorts as (id, feed) does: what windows and findings keep of an event."""
 

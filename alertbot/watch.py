@@ -209,7 +209,7 @@ class PortalWatch:
             return
         self._gaps = gaps
         if self._engine is not None and gaps:
-            self._engine.know_gaps(gaps)
+            self._engine.know_gaps({"login": gaps})
             if gaps[-1][0] <= self._engine.mark_us:
                 self._state = msgspec.structs.replace(
                     self._state, rebuild_from_us=min(gaps[-1][0], self._state.rebuild_from_us or gaps[-1][0])
@@ -316,7 +316,7 @@ class PortalWatch:
     async def _build(self) -> None:
         rules = self._rules if self._next_rules is None else self._next_rules
         settings = self.settings
-        engine = Engine(tuple(rules.values()), settings.name, settings.zone, settings.lateness, gaps=self._gaps)
+        engine = Engine(tuple(rules.values()), settings.name, settings.zone, settings.lateness, gaps={"login": self._gaps})
         stream = self._store.bodies(self.settings.name)
         try:
             async with self._one_at_a_time:

@@ -1,20 +1,20 @@
 """`absence`: nothing matched for `within`.
 
 Fires at the last match plus `within`, once for each silence; with `hours` only these count. A silence that a gap cuts (time
-that was not read) starts anew at the gap's end. It is due before the event that follows it is folded, so live, with a clock,
-and in a backtest, without one, the same silences fire.
+that was not read) starts anew at the gap's end. It is due before the event of its feed that follows it is folded, so live,
+with a clock, and in a backtest, without one, the same silences fire.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta, tzinfo
 
 from alertbot.engine.hours import end_minute, starts, wall_clock
 from alertbot.engine.keep import Keep
 from alertbot.engine.keys import CellKey
 from alertbot.engine.state import Record, State
-from alertbot.event import Event
+from alertbot.event import Event, Feed
 from alertbot.moments import span_us
 from alertbot.rules.model import Absence, Calendar, Rule
 
@@ -24,8 +24,10 @@ _DAY_US = 1440 * _MINUTE_US
 _LONGEST_US = 3660 * _DAY_US
 _DAY_0 = date(1970, 1, 1)
 
-Gaps = Sequence[tuple[int, int]]
-"""Time that was not read, in order: start and end in microseconds."""
+Span = tuple[int, int]
+"""Some time: start and end in microseconds."""
+Gaps = Mapping[Feed, Sequence[Span]]
+"""Of each feed the times that were not read."""
 
 
 class AbsenceState(State):
@@ -42,7 +44,7 @@ class AbsenceState(State):
         self.within_us = span_us(pattern.within)
         self.calendar = pattern.hours
         self.zone = (pattern.hours.zone if pattern.hours else None) or zone
-        self.gaps = gaps
+        self.gaps = _together(gaps, rule.feeds)
         self.waiting: dict[CellKey, Event] = {}
         self.next_due_us = _FOREVER
         self.fired_us = -_FOREVER
@@ -74,7 +76,7 @@ class AbsenceState(State):
 
     def know_gaps(self, gaps: Gaps) -> None:
         """Take it that these times were not read, and no others."""
-        self.gaps = gaps
+        self.gaps = _together(gaps, self.rule.feeds)
         self.next_due_us = min((event.at_us + self.within_us for event in self.waiting.values()), default=_FOREVER)
 
     @property
@@ -113,6 +115,17 @@ class AbsenceState(State):
             del self.waiting[key]
             self._dropped += 1
         self._most = len(kept) + self.record.most_keys
+
+
+def _together(gaps: Gaps, feeds: Iterable[Feed]) -> tuple[Span, ...]:
+    """What was not read of any of the feeds, in order, overlaps joined."""
+    joined: list[Span] = []
+    for start_us, end_us in sorted(gap for feed in feeds for gap in gaps.get(feed, ())):
+        if joined and start_us <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end_us))
+        else:
+            joined.append((start_us, end_us))
+    return tuple(joined)
 
 
 def working_time_after(start_us: int, within_us: int, calendar: Calendar, zone: tzinfo) -> int:

@@ -21,13 +21,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from operator import attrgetter
+from types import MappingProxyType
 
 from alertbot.engine.absence import Gaps
 from alertbot.engine.adoption import Adoption
 from alertbot.engine.fold import Fold
 from alertbot.engine.plan import Plan
 from alertbot.engine.table import MOST_KEYS
-from alertbot.event import Event
+from alertbot.event import FEEDS, Event, Feed
 from alertbot.finding import Finding
 from alertbot.moments import span_us
 from alertbot.rules.model import Absence, Burst, Distinct, Rule, Spike, Temporal
@@ -60,7 +61,7 @@ class Engine:
         *,
         tail_events: int = TAIL_EVENTS,
         most_keys: int = MOST_KEYS,
-        gaps: Gaps = (),
+        gaps: Gaps = MappingProxyType({}),
     ) -> None:
         self.portal = portal
         self.rules = tuple(rules)
@@ -76,7 +77,7 @@ class Engine:
         self._ahead_events = 0
         self._confirmed: dict[str, Finding] = {}
         self._adopted = Adoption()
-        self._now_us = self._accepted_now_us = _FIRST[0]
+        self._now_us = self._accepted_now_us = dict.fromkeys(FEEDS, _FIRST[0])
         self._proposed: list[Event] = []
         self._changed: dict[str, Finding] = {}
         self._gone: list[str] = []
@@ -110,15 +111,17 @@ class Engine:
             step(event)
             last_us = event.at_us
         if last_us is not None:
-            self._settled.advance(max(last_us, self._now_us))
+            self._settled.advance({feed: max(last_us, now_us) for feed, now_us in self._now_us.items()})
         return sorted(self._settled.record.touched.values(), key=_by_firing)
 
-    def advance_to(self, now_us: int) -> None:
-        """All events up to this moment are there or come with the next proposal, which fires the silences that are due by then.
+    def advance_to(self, now_us: int, feed: Feed | None = None) -> None:
+        """All events of a feed, or of both, up to this moment are there or come with the next proposal: it fires the silences
+        that are due by then.
 
         Live it is the portal's `Date` at its last complete answer, less the lateness that is allowed for.
         """
-        self._now_us = max(self._now_us, now_us)
+        moved = FEEDS if feed is None else (feed,)
+        self._now_us = self._now_us | {name: max(self._now_us[name], now_us) for name in moved}
 
     def know_gaps(self, gaps: Gaps) -> None:
         """Take it that these times were not read, and no others: for the next proposal, which brings the events after them.
@@ -159,9 +162,11 @@ class Engine:
         for found in final:
             del self._confirmed[found.id]
         self._adopt(final)
-        silences = {rule.name for rule in self.rules if isinstance(rule.pattern, Absence)}
-        # A clock has been where a silence fired.
-        self._now_us = self._accepted_now_us = max([self._now_us, *(f.at_us for f in known if f.rule in silences)])
+        silences = {rule.name: rule.feeds for rule in self.rules if isinstance(rule.pattern, Absence)}
+        for found in known:
+            for feed in silences.get(found.rule, ()):
+                self.advance_to(found.at_us, feed)  # a clock has been where a silence fired
+        self._accepted_now_us = self._now_us
         return self.propose(new)
 
     def propose(self, events: Iterable[Event]) -> Difference:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from alertbot.engine.absence import AbsenceState, Gaps
 from alertbot.engine.plan import MOST_KINDS, Group, Plan
 from alertbot.engine.state import Record, State
 from alertbot.engine.table import MOST_KEYS
-from alertbot.event import Event
+from alertbot.event import Event, Feed
 
 
 class Fold:
@@ -44,7 +46,7 @@ class Fold:
         if event.known:
             self._people.add(event.account)
         for absence in self._absences:
-            if at_us > absence.next_due_us:
+            if at_us > absence.next_due_us and event.feed in absence.rule.feeds:
                 absence.advance(at_us - 1)
                 self.record.fired.clear()  # a silence is no event: nothing waits for its firing
         kind = self._kind_of(event)
@@ -81,10 +83,10 @@ class Fold:
         for absence in self._absences:
             absence.know_gaps(gaps)
 
-    def advance(self, now_us: int) -> None:
-        """The clock has come to a moment, and every event up to it was folded: silences that are due by then fire."""
+    def advance(self, now_us: Mapping[Feed, int]) -> None:
+        """Of each feed every event up to a moment was folded: silences that are due by then fire."""
         for absence in self._absences:
-            absence.advance(now_us)
+            absence.advance(min(now_us[feed] for feed in absence.rule.feeds))
         self.record.fired.clear()
 
     def _tell_listeners(self, event: Event, at_us: int) -> None:

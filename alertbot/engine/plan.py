@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from operator import attrgetter
+from types import MappingProxyType
 
 from alertbot.engine.absence import AbsenceState, Gaps
 from alertbot.engine.burst import BurstState
@@ -93,7 +94,7 @@ class Condition:
         return self.selection.fingerprint == json.dumps(["is", field, sorted(values)], separators=(",", ":"))
 
 
-def make_state(rule: Rule, record: Record, zone: tzinfo, gaps: Gaps = ()) -> State:
+def make_state(rule: Rule, record: Record, zone: tzinfo, gaps: Gaps = MappingProxyType({})) -> State:
     """The empty state of a rule; `zone` is the portal's, `gaps` what was not read of it."""
     pattern = rule.pattern
     match pattern:
@@ -126,7 +127,7 @@ def make_state(rule: Rule, record: Record, zone: tzinfo, gaps: Gaps = ()) -> Sta
 class Plan:
     """The rules of one portal, ready to be bound to folds."""
 
-    def __init__(self, rules: Sequence[Rule], zone: tzinfo, gaps: Gaps = ()) -> None:
+    def __init__(self, rules: Sequence[Rule], zone: tzinfo, gaps: Gaps = MappingProxyType({})) -> None:
         self.gaps = gaps
         self.rules = tuple(rule.in_zone(zone) for rule in rules if rule.mode != "off")
         self.zone = zone

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from alertbot.event import Feed
+from alertbot.event import FEEDS, Feed
 from alertbot.moments import parse_duration
 from alertbot.sandbox.faults import Fault
 from alertbot.sandbox.holdings import Holdings
@@ -63,8 +63,8 @@ class _Board:
             "now": held.clock.now(),
             "speed": held.clock.speed,
             "running": held.clock.running,
-            "shown": {feed: len(held.shown(feed)) for feed in _FEEDS},
-            "coming": {feed: held.coming(feed) for feed in _FEEDS},
+            "shown": {feed: len(held.shown(feed)) for feed in FEEDS},
+            "coming": {feed: held.coming(feed) for feed in FEEDS},
             "people": len(held.people),
             "requests": held.asked,
             "held": held.faults.held,
@@ -142,7 +142,6 @@ class _Turn(msgspec.Struct, forbid_unknown_fields=True):
 
 _ORDERS = [line.strip() for line in (__doc__ or "").splitlines() if "  /sandbox" in line or " /sandbox/" in line]
 _T = TypeVar("_T", bound=msgspec.Struct)
-_FEEDS: tuple[Feed, ...] = ("login", "audit")
 
 
 def _told(work: Callable[[web.Request, Any], object]) -> Handler:
@@ -158,7 +157,7 @@ def _told(work: Callable[[web.Request, Any], object]) -> Handler:
 
 
 def _feed(name: str) -> Feed:
-    for feed in _FEEDS:
+    for feed in FEEDS:
         if feed == name:
             return feed
     raise ValueError("`feed` is login or audit")

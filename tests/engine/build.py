@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
+from types import MappingProxyType
 
 from alertbot.engine import Engine
 from alertbot.engine.absence import Gaps
@@ -32,7 +33,7 @@ ANY = Selection(test=lambda event: True, fingerprint="any")
 
 def rule(pattern: Pattern, condition: Selection | None = FAILED, name: str = "rule", **more: object) -> Rule:
     """A rule that looks at logins, by account unless told otherwise."""
-    settings = {"by": ("account",), "quiet": timedelta(hours=1), **more}
+    settings = {"by": ("account",), "quiet": timedelta(hours=1), "feeds": frozenset({"login"}), **more}
     return Rule(
         name=name,
         title=name,
@@ -41,7 +42,6 @@ def rule(pattern: Pattern, condition: Selection | None = FAILED, name: str = "ru
         version="1",
         level="medium",
         mode="live",
-        feeds=frozenset({"login"}),
         condition=condition,
         pattern=pattern,
         **settings,  # type: ignore[arg-type]
@@ -61,7 +61,9 @@ def event(number: int, after: timedelta, outcome: str = "failure", **more: objec
     )
 
 
-def found_by(rules: Sequence[Rule], events: Iterable[Event], zone: tzinfo = UTC, gaps: Gaps = ()) -> list[Finding]:
+def found_by(
+    rules: Sequence[Rule], events: Iterable[Event], zone: tzinfo = UTC, gaps: Gaps = MappingProxyType({})
+) -> list[Finding]:
     """The findings of one pass."""
     return Engine(rules, "test", zone, gaps=gaps).fold_all(events)
 

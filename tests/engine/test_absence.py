@@ -60,7 +60,7 @@ def test_absence_is_its_definition(
         events.append(event(number, after, account=account))
     until = us(after + more * MINUTE)
     not_read = [(us(start), us(end)) for start, end in unread]
-    engine = Engine([rule(pattern)], "test", UTC, gaps=not_read)
+    engine = Engine([rule(pattern)], "test", UTC, gaps={"login": not_read})
     engine.advance_to(until)
     keys = reference.by_key(events, lambda e: e.account).values()
     expected = [s for matches in keys for s in reference.absence(pattern, matches, UTC, until, not_read)]
@@ -123,9 +123,17 @@ def test_the_clock_of_a_backtest_ends_at_its_last_event_inclusive() -> None:
 
 def test_a_silence_never_spans_what_was_not_read() -> None:
     events = [event(1, 0 * HOUR), event(2, 3 * HOUR, "success")]
-    gap = [(us(30 * MINUTE), us(90 * MINUTE))]
-    assert silences(found_by([rule(QUIET)], events, gaps=gap)) == [(1, us(150 * MINUTE))]
-    assert found_by([rule(QUIET)], events, gaps=[*gap, (us(140 * MINUTE), us(145 * MINUTE))]) == []
+    gap = (us(30 * MINUTE), us(90 * MINUTE))
+    assert silences(found_by([rule(QUIET)], events, gaps={"login": [gap]})) == [(1, us(150 * MINUTE))]
+    assert found_by([rule(QUIET)], events, gaps={"login": [gap, (us(140 * MINUTE), us(145 * MINUTE))]}) == []
+
+
+def test_what_was_not_read_of_one_feed_cuts_no_silence_of_the_other() -> None:
+    events = [event(1, 0 * HOUR), event(2, 3 * HOUR, "success")]
+    gaps = {"audit": [(us(30 * MINUTE), us(90 * MINUTE))], "login": [(us(50 * MINUTE), us(55 * MINUTE))]}
+    both = rule(QUIET, feeds=frozenset({"login", "audit"}))
+    assert silences(found_by([rule(QUIET)], events, gaps=gaps)) == [(1, us(115 * MINUTE))]
+    assert silences(found_by([both], events, gaps=gaps)) == [(1, us(150 * MINUTE))]
 
 
 def test_only_its_hours_count() -> None:
@@ -174,6 +182,17 @@ class TestWithAClock:
         engine.advance_to(us(9 * HOUR))
         assert engine.propose([event(2, 8 * HOUR, "success")]).changed == ()
 
+    def test_a_silence_of_one_feed_does_not_go_by_the_clock_of_the_other(self) -> None:
+        """The audit trail is shown later than logins, or cannot be read for a while: that is no silence."""
+        engine = Engine([rule(QUIET, ANY, feeds=frozenset({"audit"}))], "test", UTC)
+        engine.propose([event(1, 0 * HOUR, feed="audit")])
+        engine.accept()
+        engine.advance_to(us(3 * HOUR), "login")
+        assert engine.propose([event(2, 3 * HOUR)]).changed == ()
+        engine.accept()
+        engine.advance_to(us(2 * HOUR), "audit")
+        assert silences(list(engine.propose([event(3, 90 * MINUTE, feed="audit")]).changed)) == [(1, us(HOUR))]
+
     def test_a_match_that_comes_late_undoes_it(self, engine: Engine) -> None:
         engine.advance_to(us(2 * HOUR))
         (found,) = engine.propose([event(1, 0 * HOUR)]).changed
@@ -201,7 +220,7 @@ class TestWithAClock:
     def test_a_gap_that_becomes_known_with_the_events_after_it_counts(self, engine: Engine) -> None:
         engine.propose([event(1, 0 * HOUR)])
         engine.accept()
-        engine.know_gaps([(us(30 * MINUTE), us(5 * HOUR))])
+        engine.know_gaps({"login": [(us(30 * MINUTE), us(5 * HOUR))]})
         engine.advance_to(us(5 * HOUR + 30 * MINUTE))
         assert engine.propose([event(2, 5 * HOUR + 10 * MINUTE, "success")]).changed == ()
         engine.accept()

@@ -6,10 +6,11 @@ from datetime import UTC, date, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from alertbot.engine import Difference, Engine
 from alertbot.engine.table import MOST_KEYS
-from alertbot.event import Event
+from alertbot.event import FEEDS, Event, Feed
 from alertbot.finding import Finding
 from alertbot.moments import to_us
 from alertbot.rules.hours import parse_window
@@ -37,7 +38,11 @@ from tests.engine.build import ANY, FAILED, MINUTE, START, SUCCEEDED, event, rul
 OFFICE = Calendar("office", None, (parse_window("Mon-Fri 08:00-18:30"),))
 OLD_VPN = Exemption(selection(ip="198.51.100.1"), "the old VPN", date(2026, 1, 15))
 TESTS = Exemption(selection(account="ben", outcome="failure"), "a test of the monitoring", None)
-GAPS = [(to_us(START + a * MINUTE), to_us(START + b * MINUTE)) for a, b in ((40, 70), (200, 1_000), (5_000, 5_001))]
+GAPS = {
+    "login": [(to_us(START + a * MINUTE), to_us(START + b * MINUTE)) for a, b in ((40, 70), (200, 1_000), (5_000, 5_001))],
+    "audit": [(to_us(START + 60 * MINUTE), to_us(START + 90 * MINUTE))],
+}
+AUDIT, BOTH = frozenset({"audit"}), frozenset({"login", "audit"})
 PLACES = {"1": (52.52, 13.41), "2": (35.69, 139.69)}
 
 HEARD = (Source("heard", ("account",)), Source("burst-heard", ("account",)), Source("each", ("login",)))
@@ -69,6 +74,11 @@ RULES: list[Rule] = [
     rule(Burst(3, 20 * MINUTE), None, name="three", by=("portal",), sources=(Source("heard", ("portal",)),)),
     rule(Distinct(("ip",), 2, 20 * MINUTE), None, name="addresses", by=("who",), sources=HEARD),
     rule(Temporal(2, 15 * MINUTE), None, name="both", by=("who",), sources=HEARD, exemptions=(OLD_VPN,)),
+    rule(Burst(2, 30 * MINUTE), ANY, name="busy", feeds=AUDIT),
+    rule(FirstSeen((("ip",),), 40 * MINUTE, 0 * MINUTE), ANY, name="new-ip-anywhere", feeds=BOTH),
+    rule(Sequence_(60 * MINUTE, (Step(1, rule="new-ip"), Step(1, ANY))), None, name="entered-then-acted", feeds=AUDIT),
+    rule(Absence(20 * MINUTE, None), ANY, name="no-action", feeds=AUDIT),
+    rule(Absence(30 * MINUTE, None), ANY, name="nothing-at-all", by=("portal",), feeds=BOTH),
     rule(Burst(2, 12 * MINUTE), ANY, name="burst-of-ben", only=selection(account="ben"), by=("ip",), exemptions=(OLD_VPN,)),
 ]
 
@@ -132,18 +142,21 @@ class Bot:
     def restart(self) -> None:
         self.engine = self.started()
 
-    def poll(self, new: list[Event], *, fails: bool, now_us: int) -> None:
-        self.engine.advance_to(now_us)
-        difference = self.engine.propose(new)
+    def poll(self, new: list[Event], *, fails: bool, now_us: dict[Feed, int]) -> None:
+        difference = self.propose(new, now_us)
         if fails:
             self.engine.drop()
-            self.engine.advance_to(now_us)
-            difference = self.engine.propose(new)
+            difference = self.propose(new, now_us)
         self.events.update({e.id: e for e in new})
         self.take(difference)
         self.engine.accept()
         if difference.deep:
             self.restart()
+
+    def propose(self, new: list[Event], now_us: dict[Feed, int]) -> Difference:
+        for feed, moment_us in now_us.items():
+            self.engine.advance_to(moment_us, feed)
+        return self.engine.propose(new)
 
     def take(self, difference: Difference) -> None:
         for found in difference.changed:
@@ -157,6 +170,9 @@ class Bot:
 def test_any_cut_any_order_any_restart_gives_the_findings_of_one_pass(
     events: list[Event], most_keys: int, data: st.DataObject
 ) -> None:
+    """Of one feed or of both, each of which has a clock of its own."""
+    actions = data.draw(st.sets(st.integers(0, len(events) - 1)))
+    events = [replace(e, feed="audit", outcome=None) if n in actions else e for n, e in enumerate(events)]
     end_us = max(e.at_us for e in events) + data.draw(st.integers(0, 100)) * 60_000_000
     one_pass = Engine(RULES, "test", UTC, most_keys=most_keys, gaps=GAPS)
     one_pass.advance_to(end_us)
@@ -168,12 +184,13 @@ def test_any_cut_any_order_any_restart_gives_the_findings_of_one_pass(
     start = 0
     for cut in cuts:
         newest_us = max(e.at_us for e in arriving[:cut])
-        now_us = min(end_us, newest_us + data.draw(st.integers(-20, 40)) * 60_000_000)
+        clocks = {feed: newest_us + data.draw(st.integers(-20, 40)) * 60_000_000 for feed in FEEDS}
+        now_us = {feed: min(end_us, clock) for feed, clock in clocks.items()}
         bot.poll(arriving[start:cut], fails=data.draw(st.booleans()), now_us=now_us)
         if data.draw(st.integers(0, 3)) == 0:
             bot.restart()
         start = cut
-    bot.poll([], fails=False, now_us=end_us)
+    bot.poll([], fails=False, now_us=dict.fromkeys(FEEDS, end_us))
     assert sorted(bot.findings.values(), key=lambda f: f.id) == sorted(expected, key=lambda f: f.id)
 
 
