@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None, invoke_without_command=True)
 
 Id = Annotated[str, typer.Argument(metavar="INCIDENT", help="Its id, or the beginning of it.", show_default=False)]
+All = Annotated[bool, typer.Option("--all", help="Also what is resolved, withdrawn or told of elsewhere.")]
+Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="With --all: so many of the newest.")]
 Word = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, in a few words.", show_default=False)]
 
 
 @app.callback()
 def incidents(
     context: typer.Context,
-    all_: Annotated[bool, typer.Option("--all", help="Also what is resolved, withdrawn or told of elsewhere.")] = False,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="With --all: so many of the newest.")] = 50,
+    all_: All = False,
+    limit: Limit = 50,
     config: Config = None,
     format_: FormatOption = Format.TABLE,
 ) -> None:
@@ -49,14 +51,19 @@ def incidents(
     if context.invoked_subcommand is not None:
         after_the_command(context, config)
         return
-    from alertbot.cli.opened import reading
+    _list(config, format_, limit if all_ else None)
 
-    with reading(config) as (settings, store):
-        found = store.recent_incidents(limit) if all_ else store.open_incidents_of_people()
-    if format_ is Format.JSON:
-        _say([as_json(incident) for incident in found])
-    else:
-        _table(found, settings)
+
+@app.command(name="list")
+def list_(all_: All = False, limit: Limit = 50, config: Config = None, format_: FormatOption = Format.TABLE) -> None:
+    """List what is open work: what nobody has resolved, also when it is over.
+
+    \b
+    Examples:
+      alertbot incidents list
+      alertbot incidents list --all --format json
+    """
+    _list(config, format_, limit if all_ else None)
 
 
 @app.command()
@@ -205,6 +212,18 @@ def state(incident: Incident) -> str:
     work = {"new": "nobody has looked", "acknowledged": f"{by} has it", "resolved": f"resolved by {by}"}[incident.work]
     held = ", silenced" if incident.silenced is not None else ", held by quiet hours" if incident.quiet_until_us else ""
     return f"{phase}, {work}{held}"
+
+
+def _list(config: Config, format_: Format, newest: int | None) -> None:
+    """List open work; or so many of the newest, whatever became of them."""
+    from alertbot.cli.opened import reading
+
+    with reading(config) as (settings, store):
+        found = store.open_incidents_of_people() if newest is None else store.recent_incidents(newest)
+    if format_ is Format.JSON:
+        _say([as_json(incident) for incident in found])
+    else:
+        _table(found, settings)
 
 
 def _resolution(how: str) -> Resolution:
