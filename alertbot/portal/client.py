@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -59,6 +60,7 @@ MOST_PER_MINUTE = 1_200
 
 _API = "/api/2.0"
 _FEED_PATHS: Mapping[Feed, str] = {"login": "login", "audit": "events"}
+_LIFETIMES: Mapping[Feed, str] = {"login": "loginHistoryLifeTime", "audit": "auditTrailLifeTime"}
 _KEYS_PAGE = "Developer Tools > API keys in the portal's settings"
 
 T = TypeVar("T")
@@ -128,9 +130,9 @@ class PortalClient:
         """What the portal says of the key in use: its name, `permissions`, `isActive`, `expiresAt`, `createBy`."""
         return await self._get("/keys/@self", {}, _parse_object)
 
-    async def lifetime(self) -> Answer[timedelta | None]:
-        """How long the portal keeps its login history; absent where it does not say."""
-        return await self._get("/security/audit/settings/lifetime", {}, _parse_lifetime)
+    async def lifetime(self, feed: Feed = "login") -> Answer[timedelta | None]:
+        """How long the portal keeps a feed's history; absent where it does not say."""
+        return await self._get("/security/audit/settings/lifetime", {}, partial(_parse_lifetime, _LIFETIMES[feed]))
 
     async def end_sessions(self, account: str) -> str:
         """End every session of an account; what the portal said. The one call that writes: the key needs `*:write`."""
@@ -353,8 +355,8 @@ def _parse_object(body: bytes) -> Mapping[str, Any]:
     return response
 
 
-def _parse_lifetime(body: bytes) -> timedelta | None:
-    days = _parse_object(body).get("loginHistoryLifeTime")
+def _parse_lifetime(name: str, body: bytes) -> timedelta | None:
+    days = _parse_object(body).get(name)
     return timedelta(days=days) if type(days) is int and 0 < days <= 3_650 else None
 
 

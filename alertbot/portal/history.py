@@ -1,4 +1,4 @@
-"""A portal's history, read so that every event is offered once, in spite of everything.
+"""A portal's history, of logins or of what was done, read so that every event is offered once, in spite of everything.
 
 In come the portal's pages and what of them is stored already; out go batches of new events with the ranges of history that are
 covered once they are stored. Nothing counts before `stored` is called: after a failed commit the same rows are found again.
@@ -317,7 +317,7 @@ class HistoryReader:
                 coverage = without(coverage, crowd)
             elif way.walk.patient and second not in self._given_up:
                 self._given_up.add(second)
-                self._note(notes.crowded(self._portal.name, crowd.start_us, crowd.end_us))
+                self._note(notes.crowded(self._portal.name, self._feed, crowd.start_us, crowd.end_us))
         return coverage
 
     async def _what_is_gone(self, way: Way) -> int:
@@ -328,7 +328,7 @@ class HistoryReader:
         horizon_us = self._now_us - await self._lifetime()
         if horizon_us <= lower.end_us:
             return way.floor_us
-        self._note(notes.deleted(self._portal.name, lower.end_us, horizon_us))
+        self._note(notes.deleted(self._portal.name, self._feed, lower.end_us, horizon_us))
         return horizon_us
 
     async def _old_hole(self, coverage: Sequence[Range]) -> Hole | None:
@@ -345,7 +345,7 @@ class HistoryReader:
         """How long the portal keeps its history, in microseconds; asked once."""
         if self._lifetime_us is None:
             try:
-                told = (await self._client.lifetime()).content
+                told = (await self._client.lifetime(self._feed)).content
             except PortalRefused:
                 told = None
             self._lifetime_us = _LONGEST_LIFETIME_US if told is None else span_us(told)
@@ -377,7 +377,7 @@ class HistoryReader:
             part = Range(min(dates), min(max(dates), max(self._now_us, min(dates))))
             if coverage and page.rows >= LAST and all(event.id in self._fresh for event in page.events):
                 start_us = self._newest_us or coverage[-1].end_us
-                self._note(notes.passed_by(self._portal.name, start_us, min(dates)))
+                self._note(notes.passed_by(self._portal.name, self._feed, start_us, min(dates)))
                 if start_us + 1 < part.start_us:
                     coverage = without(coverage, Range(start_us + 1, part.start_us - 1))
             elif coverage:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from alertbot.event import Feed
 from alertbot.moments import iso
 from alertbot.rows import Complaint
 
@@ -22,13 +24,14 @@ class NoteKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that people should know: a sentence; of a gap its start and end, of a skew how far the portal is ahead."""
+    """Something that people should know: a sentence; of a gap feed, start and end, of a skew how far the portal is ahead."""
 
     kind: NoteKind
     text: str
     start_us: int | None = None
     end_us: int | None = None
     skew: timedelta | None = None
+    feed: Feed = "login"
 
     def __str__(self) -> str:
         return self.text
@@ -48,25 +51,31 @@ def plan_back(portal: str) -> Note:
     return Note(NoteKind.PLAN_BACK, f"The portal {portal} shows its whole history again.")
 
 
-def passed_by(portal: str, start_us: int, end_us: int) -> Note:
+HISTORIES: Mapping[Feed, str] = {"login": "login history", "audit": "audit trail"}
+"""What people call the feeds."""
+
+
+def passed_by(portal: str, feed: Feed, start_us: int, end_us: int) -> Note:
     """More events than `/last` shows came between two looks."""
     text = (
-        f"The portal {portal} had more events from {iso(start_us)} to {iso(end_us)} than the newest 20 that its plan shows; "
-        "those between were not seen."
+        f"The {HISTORIES[feed]} of the portal {portal} had more events from {iso(start_us)} to {iso(end_us)} than the newest "
+        "20 that its plan shows; those between were not seen."
     )
-    return Note(NoteKind.GAP, text, start_us, end_us)
+    return Note(NoteKind.GAP, text, start_us, end_us, feed=feed)
 
 
-def deleted(portal: str, start_us: int, end_us: int) -> Note:
+def deleted(portal: str, feed: Feed, start_us: int, end_us: int) -> Note:
     """The portal's history does not reach back to what was read last."""
-    text = f"The portal {portal} has deleted its history from {iso(start_us)} to {iso(end_us)} before it could be read."
-    return Note(NoteKind.GAP, text, start_us, end_us)
+    span = f"from {iso(start_us)} to {iso(end_us)}"
+    text = f"The portal {portal} has deleted its {HISTORIES[feed]} {span} before it could be read."
+    return Note(NoteKind.GAP, text, start_us, end_us, feed=feed)
 
 
-def crowded(portal: str, start_us: int, end_us: int) -> Note:
+def crowded(portal: str, feed: Feed, start_us: int, end_us: int) -> Note:
     """A second of so many rows that some may have been missed."""
-    text = f"The portal {portal} has more events in the second {iso(start_us)} than a page holds; some of them may be missing."
-    return Note(NoteKind.GAP, text, start_us, end_us)
+    where = f"The {HISTORIES[feed]} of the portal {portal}"
+    text = f"{where} has more events in the second {iso(start_us)} than a page holds; some of them may be missing."
+    return Note(NoteKind.GAP, text, start_us, end_us, feed=feed)
 
 
 def skewed(portal: str, skew: timedelta) -> Note:

@@ -11,6 +11,7 @@ from email.utils import format_datetime
 
 import httpx
 
+from alertbot.event import Feed
 from alertbot.moments import from_us, to_us
 from alertbot.portal.client import PortalClient
 from alertbot.portal.history import Batch, HistoryReader, Note
@@ -75,7 +76,7 @@ class MemoryPortal:
         if fault is not None and fault.isdecimal():
             return httpx.Response(int(fault), headers={"Retry-After": "1"})
         if request.url.path.endswith("/lifetime"):
-            return self._envelope({"loginHistoryLifeTime": self.lifetime_days})
+            return self._envelope({"loginHistoryLifeTime": self.lifetime_days, "auditTrailLifeTime": 2 * self.lifetime_days})
         body = self._rows(request.url.path, query)
         self.arriving()
         if fault in ("cut", "html", "empty"):
@@ -121,8 +122,11 @@ class MemoryStore:
 class Bot:
     """A reader over a portal and a store; it can be killed and started again."""
 
-    def __init__(self, portal: MemoryPortal, store: MemoryStore | None = None, **settings: object) -> None:
+    def __init__(
+        self, portal: MemoryPortal, store: MemoryStore | None = None, feed: Feed = "login", **settings: object
+    ) -> None:
         self.portal = portal
+        self.feed: Feed = feed
         self.store = store or MemoryStore()
         self.settings = PortalSettings.model_validate({"url": "https://portal.example", "api_key": "k", **settings})
         self.passed = 0.0
@@ -138,7 +142,7 @@ class Bot:
         client = PortalClient(
             self.settings, http, patience=timedelta(seconds=2), sleep=_at_once, clock=lambda: from_us(self.portal.now_us)
         )
-        self.reader = HistoryReader(client, self.settings, "login", ranges, recent, monotonic=lambda: self.passed)
+        self.reader = HistoryReader(client, self.settings, self.feed, ranges, recent, monotonic=lambda: self.passed)
 
     async def poll(self, *, lose: Sequence[int] = (), die_after: int | None = None) -> list[Batch]:
         """One poll; batches whose number is in `lose` fail to be committed, after `die_after` the process is killed."""

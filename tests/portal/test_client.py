@@ -33,6 +33,7 @@ KEY = "sk-very-secret"
 URL = "https://portal.example"
 LAST = f"{URL}/api/2.0/security/audit/login/last"
 NOW = datetime(2026, 1, 15, 10, 0, tzinfo=UTC)
+LIFETIMES = {"response": {"loginHistoryLifeTime": 7, "auditTrailLifeTime": 90}, "status": 0}
 EMPTY = {"response": [], "count": 0, "status": 0, "statusCode": 200}
 
 
@@ -73,12 +74,13 @@ async def test_the_audit_feed_has_its_own_address(asked: Asked) -> None:
     respx.get(f"{api}/security/audit/events/last").respond(json=EMPTY)
     respx.get(f"{api}/people", params={"count": "100", "startIndex": "0"}).respond(json=EMPTY | {"total": 0})
     respx.get(f"{api}/keys/@self").respond(json={"response": {"name": "k"}, "status": 0})
-    respx.get(f"{api}/security/audit/settings/lifetime").respond(json={"response": {"loginHistoryLifeTime": 7}, "status": 0})
+    respx.get(f"{api}/security/audit/settings/lifetime").respond(json=LIFETIMES)
     assert (await asked.client.page("audit", 0, 100)).content.rows == 0
     assert (await asked.client.last("audit")).content.rows == 0
     assert (await asked.client.people(0, 100)).content.total == 0
     assert (await asked.client.key()).content == {"name": "k"}
     assert (await asked.client.lifetime()).content == timedelta(days=7)
+    assert (await asked.client.lifetime("audit")).content == timedelta(days=90)
 
 
 @respx.mock

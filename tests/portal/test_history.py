@@ -209,6 +209,29 @@ async def test_what_the_portal_deleted_is_a_gap() -> None:
     assert len(bot.store.notes) == 1
 
 
+async def test_a_gap_in_the_audit_trail_is_named_so_and_goes_by_its_own_lifetime() -> None:
+    """The portal keeps the two histories for spans of their own."""
+    portal = _filled(50, MINUTE)
+    portal.lifetime_days = 7
+    bot = Bot(portal, feed="audit", history="1d")
+    await bot.poll()
+    end = bot.store.coverage[-1].end_us
+    portal.move(20 * 86_400)
+    bot.start()
+    await bot.poll()
+    (note,) = bot.store.notes
+    assert (note.kind, note.feed) == (NoteKind.GAP, "audit")
+    assert (note.start_us, note.end_us) == (end, portal.now_us - 14 * DAY)
+    assert "deleted its audit trail" in note.text
+    portal.no_plan = True
+    portal.move(60)
+    _filled(25, SECOND, portal)
+    bot.start()
+    (batch,) = await bot.poll()
+    assert [(note.kind, note.feed) for note in batch.notes] == [(NoteKind.NO_PLAN, "login"), (NoteKind.GAP, "audit")]
+    assert "The audit trail of the portal" in batch.notes[1].text
+
+
 async def test_a_quiet_portal_has_no_gap() -> None:
     """Days without events are no gap where the portal was asked all the time."""
     portal = _filled(50, MINUTE)
