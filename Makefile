@@ -33,7 +33,7 @@ demo: $(READY)   ## the whole of it on this machine: a portal, an attack, the bo
 	@$(BIN)/alertbot demo $(ARGS)
 
 test: $(READY)   ## all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY)   ## style and format
 	@$(BIN)/ruff check .

@@ -10,8 +10,12 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from alertbot.store.store import Store
+
+settings.register_profile("alertbot", settings(deadline=None))  # how long it takes is measured in benchmarks
+settings.load_profile("alertbot")
 
 MakeUrl = Callable[[], str]
 

@@ -70,10 +70,6 @@ class Played:
         return [incident for incident in self.incidents if incident.rule == rule and key in incident.key]
 
 
-real_logins = pytest.mark.xdist_group("real logins")
-"""One worker plays them once for all tests."""
-
-
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     """The real logins, played once: two days of them are history, the rest is live."""
@@ -88,7 +84,6 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
         return Played(store.incidents(portal="main"), store.entries(), described)
 
 
-@real_logins
 def test_guessing_one_account_for_an_hour_is_one_incident(played: Played) -> None:
     people = json.loads((REAL / "people.json").read_text(encoding="utf-8"))
     victim = next(person["id"] for person in people if person["email"].startswith("elastic_user_0@"))
@@ -99,7 +94,6 @@ def test_guessing_one_account_for_an_hour_is_one_incident(played: Played) -> Non
     assert told.posts == 1
 
 
-@real_logins
 def test_guessing_root_is_one_incident_of_its_120_failures(played: Played) -> None:
     on_the_day = [
         incident
@@ -110,14 +104,12 @@ def test_guessing_root_is_one_incident_of_its_120_failures(played: Played) -> No
     assert incident.count == 120
 
 
-@real_logins
 def test_failures_without_a_login_are_told_by_their_address(played: Played) -> None:
     [incident] = played.about("failures-from-one-address", "34.204.227.175")
     assert from_us(incident.at_us).date() == datetime(2017, 4, 6, tzinfo=UTC).date()
     assert incident.count == 43
 
 
-@real_logins
 def test_the_spray_of_the_first_days_is_history_counted_and_not_sent(played: Played) -> None:
     assert len([found for found in played.history if found == "password-spraying 91.197.232.109 28 March"]) == 2
     assert not any("91.197.232.109" in incident.key for incident in played.incidents)
@@ -127,7 +119,6 @@ def test_the_spray_of_the_first_days_is_history_counted_and_not_sent(played: Pla
     assert "HIGH · 2 × One address tries many accounts" in str(listed.message.blocks)
 
 
-@real_logins
 def test_each_incident_has_one_message_and_there_are_few(played: Played) -> None:
     openings = [entry.incident for entry in played.outbox if entry.kind == "opening"]
     assert sorted(map(str, openings)) == sorted(i.id for i in played.incidents if i.stands_for_itself or i.posts)

@@ -21,7 +21,7 @@ async def test_a_changed_rule_is_in_force_without_a_restart_and_judges_only_what
     async with world(tmp_path, history=5) as office:
         await office.start()
         await office.first_told()
-        office.fail("two@example.com", 2)
+        office.fail("two@example.com", 2, ago=5)  # whole seconds: what comes next has a later date
         await office.until(office.is_settled, "the failures are not read")
         office.write_rules(STRICTER)
         await office.until(lambda: in_force(office) == 2, "the new version is not in force")
