@@ -66,7 +66,7 @@ class Response:
 
 def acknowledge(incident: Incident, who: Actor, now_us: int) -> Response:
     """Take an incident on. It does not escalate any more."""
-    if gone := _elsewhere(incident):
+    if gone := elsewhere(incident):
         return gone
     if incident.work != "new":
         return Response(f"Nothing changed: {standing(incident)}.")
@@ -78,7 +78,7 @@ def acknowledge(incident: Incident, who: Actor, now_us: int) -> Response:
 
 def resolve(incident: Incident, who: Actor, now_us: int, resolution: Resolution, word: str = "") -> Response:
     """Settle an incident. What its findings still bring is only counted; a new finding opens a new incident."""
-    if gone := _elsewhere(incident):
+    if gone := elsewhere(incident):
         return gone
     if incident.work == "resolved":
         return Response(f"Nothing changed: {standing(incident)}.")
@@ -99,6 +99,8 @@ def resolve(incident: Incident, who: Actor, now_us: int, resolution: Resolution,
 
 def undo(incident: Incident, who: Actor, now_us: int, turn: int | None = None) -> Response:
     """Take back the last acknowledgement or resolve; `turn` names the step that is meant, None the last one."""
+    if gone := elsewhere(incident):
+        return gone
     if incident.work == "new" or (turn is not None and turn != incident.turn):
         return Response(f"Nothing changed: {standing(incident)}.")
     was = incident.work
@@ -120,7 +122,7 @@ def undo(incident: Incident, who: Actor, now_us: int, turn: int | None = None) -
 
 def reopen(incident: Incident, who: Actor, now_us: int, word: str = "") -> Response:
     """Make a resolved incident open work again, nobody's."""
-    if gone := _elsewhere(incident):
+    if gone := elsewhere(incident):
         return gone
     if incident.work != "resolved":
         return Response(f"Nothing changed: {standing(incident)}.")
@@ -194,9 +196,12 @@ def standing(incident: Incident, show: Callable[[str], str] = str) -> str:
             return "nobody has taken it on"
 
 
-def _elsewhere(incident: Incident) -> Response | None:
+def elsewhere(incident: Incident) -> Response | None:
+    """Where people are told of another incident in its place, that one is to be acted on."""
     if incident.merged_into is not None:
-        return Response("Nothing changed: this incident was merged into another one; act there.")
+        return Response(f"Nothing changed: it was merged into incident {incident.merged_into[:8]}; act there.")
+    if incident.held_by is not None:
+        return Response(f"Nothing changed: incident {incident.held_by[:8]} is told in its place; act there.")
     return None
 
 

@@ -100,12 +100,14 @@ def test_sessions_are_asked_for_by_one_and_again_only_after_a_failure_or_a_crash
         lambda one: acknowledge(one, BEN, NOW_US),
         lambda one: resolve(one, BEN, NOW_US, "real"),
         lambda one: reopen(one, BEN, NOW_US),
+        lambda one: undo(one, BEN, NOW_US),
     ],
 )
-def test_what_was_merged_is_acted_on_where_it_is_now(act: Callable[[Incident], Response]) -> None:
-    response = act(incident(merged_into="other"))
+@pytest.mark.parametrize("where", ["merged_into", "held_by"])
+def test_what_is_told_in_another_place_is_acted_on_there(act: Callable[[Incident], Response], where: str) -> None:
+    response = act(incident(work="resolved", **{where: "0ther0ther"}))
     assert not response.changes
-    assert "merged" in response.said
+    assert "0ther0th" in response.said
 
 
 STEPS: list[Callable[[Incident, int], Response]] = [

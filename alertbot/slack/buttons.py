@@ -28,6 +28,7 @@ from alertbot.responses import (
     Response,
     acknowledge,
     ask_to_end_sessions,
+    elsewhere,
     refusal,
     reopen,
     sessions_answered,
@@ -128,7 +129,8 @@ class Buttons:
     async def _do(self, wanted: Press | Form, app: str) -> None:
         try:
             case = await self._allowed(wanted, app)
-            said = await (self._press(wanted, case) if isinstance(wanted, Press) else self._form(wanted, case))
+            gone = elsewhere(case.incident)
+            said = gone.said if gone else await (self._press(wanted, case) if isinstance(wanted, Press) else self._form(wanted, case))
         except Refused as refused:
             await self._refuse(wanted, refused)
         except AlertbotError as error:

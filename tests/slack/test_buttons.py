@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from alertbot.incidents import Incident
@@ -179,6 +180,17 @@ async def test_buttons_of_an_old_message_say_what_became_of_it(tmp_path: Path) -
         await desk.press("silence", BEN)
         assert (await desk.incident()).work == "resolved"
         assert desk.whispers[0] == (BEN, "Nothing changed: anna resolved it as false alarm.")
+
+
+@pytest.mark.parametrize("action", ["acknowledge", "silence", "end_sessions"])
+async def test_a_button_of_what_another_alert_has_taken_over_leads_to_that_one(tmp_path: Path, action: str) -> None:
+    async with at_work(tmp_path) as desk:
+        one = msgspec.structs.replace(await desk.incident(), held_by="f00df00df00d")
+        await desk.in_store(desk.store.commit_poll, PollCommit(state=PortalState(name="main"), incidents=[one]))
+        await desk.press(action)
+        assert await desk.reasons() == []
+        assert desk.slack.hands.forms == {}
+        assert desk.whispers == [(ANNA, "Nothing changed: incident f00df00d is told in its place; act there.")]
 
 
 FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
