@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from alertbot.event import Event, EventRef
-from alertbot.finding import Finding
+from alertbot.casefile import CaseFiles
+from alertbot.event import Event
 from alertbot.handling import Silenced
 from alertbot.incidents import BOT, Decision, Incident, LogEntry, Occasion, Reason, Telling
 from alertbot.incidents.storm import NEW, Storm, sort
@@ -21,19 +21,11 @@ from alertbot.outbox import OutboxEntry, entry_id
 from alertbot.routing import Facts
 from alertbot.rules.model import Rule
 from alertbot.silences import holding
-from alertbot.slack.message import Standing
 from alertbot.slack.summary import Roundup
 from alertbot.store.store import Store
 from alertbot.tell import Material, Outlet, roundup_entries, single, storm_entries
 
-EVIDENCE = 50
-"""So many of a finding's events at most go to the message: more than it ever shows."""
-
-BEFORE = 200
-"""So many events of an account before its incident say what is usual."""
-
 _MINUTE_US = 60_000_000
-_DAY_US = 24 * 60 * _MINUTE_US
 _replace = msgspec.structs.replace
 
 
@@ -94,15 +86,14 @@ class _Issue:
         now_us: int,
         clock_us: int,
     ) -> None:
-        self.news = News()
+        self._files = CaseFiles(store, outlet.portal, decision, events, now_us)
+        self.news = News(read=self._files.revisions)
         self._store = store
         self._outlet = outlet
         self._decision = decision
         self._rules = rules
-        self._events = {event.ref: event for event in events}
         self._now_us = now_us
         self._clock_us = clock_us
-        self._open: list[Incident] | None = None
         self._quiet: dict[Facts, int | None] = {}
         self._silences = {silence.id: silence for silence in store.silences()}
 
@@ -119,7 +110,7 @@ class _Issue:
         found = telling.finding
         if found is None or rule is None or telling.occasion is Occasion.CLOSING:
             return telling
-        silence = holding(self._silences.values(), rule, self._firing(found), incident.portal, self._clock_us)
+        silence = holding(self._silences.values(), rule, self._files.firing(found), incident.portal, self._clock_us)
         if silence is None:
             if incident.silenced is None or incident.message is not None:
                 return telling
@@ -165,10 +156,6 @@ class _Issue:
             self._quiet[facts] = self._outlet.quiet_until_us(facts, self._clock_us)
         return self._quiet[facts]
 
-    def _firing(self, found: Finding) -> Event | None:
-        known = self._events.get(found.firing)
-        return known or next(iter(self._store.events_by_ref(found.portal, [found.firing])), None)
-
     # -- what is told together -----------------------------------------------------------------------------------------
 
     def without_old_news(self, tellings: Sequence[Telling], before_us: int | None) -> list[Telling]:
@@ -189,7 +176,7 @@ class _Issue:
         waiting = self._store.old_openings(self._outlet.portal, self._clock_us - old_news_us)
         if not waiting:
             return
-        incidents = {one.id: one for one in self._read(dict.fromkeys(waiting.values()))}
+        incidents = {one.id: one for one in self._files.read(dict.fromkeys(waiting.values()))}
         self.news.summed += [entry for entry, name in waiting.items() if name in incidents and incidents[name].message != entry]
         over = {
             entry: name
@@ -219,11 +206,11 @@ class _Issue:
     def _sum_up(self, names: Sequence[str], gathered: Roundup, *, is_new: bool = True) -> None:
         for name in names:
             self._summed(name, gathered.id, gathered.why)
-        told = self._read(gathered.incidents)
+        told = self._files.read(gathered.incidents)
         self.news.entries += roundup_entries(self._outlet, gathered, told, is_new=is_new, now_us=self._clock_us)
 
     def _summed(self, name: str, summary: str, kind: str) -> None:
-        incident = _replace(self._known(name), summary=summary, summed_as=kind, message=None)
+        incident = _replace(_changed(self._files.known(name)), summary=summary, summed_as=kind, message=None)
         self._decision.incidents[name] = incident
         entry = LogEntry(incident=name, at_us=self._now_us, who=BOT, reason=Reason.SUMMED_UP, detail=kind)
         self._decision.log.append(entry)
@@ -250,8 +237,7 @@ class _Issue:
         )
         for name, summary in sorted_.joined.items():
             self._summed(name, summary, "storm")
-        turn = [Telling(self._known(name), Occasion.OPENING) for name in sorted_.turn]
-        self._singly([*sorted_.singly, *[each for each in turn if each.incident.message is None], *changes])
+        self._singly([*sorted_.singly, *self._turns(sorted_.turn), *changes])
         for storm in sorted_.over:
             self._write(storm, before, over=True)
         after = []
@@ -260,6 +246,18 @@ class _Issue:
             after.append(self._write(storm, before, over=False) if changed else storm)
         if after != list(before.values()):
             self.news.notes[note] = msgspec.json.encode(after).decode()
+
+    def _turns(self, names: Iterable[str]) -> list[Telling]:
+        """Whom a storm's summary has told of and who are to be told singly now, unless that was settled meanwhile."""
+        waited = [_changed(self._files.known(name)) for name in names]
+        waited = [
+            one
+            for one in waited
+            if one.message is None and one.stands_for_itself and not one.withdrawn and one.work != "resolved"
+        ]
+        self._decision.incidents.update({one.id: one for one in waited})
+        tellings = [Telling(one, Occasion.OPENING, self._files.latest(one)) for one in waited]
+        return self.without_quiet(self.without_silenced(tellings))
 
     def _goes_on_after_summary(self, telling: Telling) -> bool:
         """An incident that only a summary of old things has told of, and that goes on now, is news."""
@@ -298,7 +296,7 @@ class _Issue:
     def _singly(self, tellings: Sequence[Telling]) -> None:
         """New messages first: a change of one may point to another."""
         for telling in sorted(tellings, key=lambda each: each.occasion not in NEW):
-            current = Telling(self._known(telling.incident.id), telling.occasion, telling.finding)
+            current = Telling(self._files.known(telling.incident.id), telling.occasion, telling.finding)
             if self._goes_on_after_summary(current):
                 current = Telling(current.incident, Occasion.OPENING, current.finding)
             incident, entries = single(
@@ -313,87 +311,25 @@ class _Issue:
             return Material()
         if telling.occasion not in NEW and incident.message is None:
             return Material()
-        found = telling.finding or self._latest(incident)
-        evidence = self._evidence(found) if found is not None else ()
-        standing = self._standing(incident)
+        found = telling.finding or self._files.latest(incident)
+        evidence = self._files.evidence(found) if found is not None else ()
+        standing = self._files.standing(incident)
         held = self._silences.get(incident.silenced.silence) if incident.silenced else None
         silence = held if held is not None and held.is_active(self._clock_us) else None
         if telling.occasion not in NEW or incident.posts:
             return Material(evidence=evidence, standing=standing, silence=silence)
         return Material(
             evidence=evidence,
-            before=self._before(incident, evidence),
-            others=self._others(incident),
+            before=self._files.before(incident, evidence),
+            others=self._files.others(incident),
             standing=standing,
             silence=silence,
         )
 
-    def _latest(self, incident: Incident) -> Finding | None:
-        """The latest finding of an incident; of one that lost all, the one that opened it."""
-        names = list(incident.findings)[-5:] or [incident.id]
-        stored = [each.finding for each in self._store.findings_by_id(names).values()]
-        return max(stored, key=lambda found: (found.at_us, found.id), default=None)
 
-    def _evidence(self, found: Finding) -> tuple[Event, ...]:
-        wanted: set[EventRef] = set(found.events[-EVIDENCE:]) | {found.firing}
-        known = {ref: self._events[ref] for ref in wanted if ref in self._events}
-        if missing := wanted - known.keys():
-            known.update({event.ref: event for event in self._store.events_by_ref(found.portal, missing)})
-        return tuple(sorted(known.values(), key=lambda event: event.order))
-
-    def _before(self, incident: Incident, evidence: Sequence[Event]) -> tuple[Event, ...]:
-        account = evidence[-1].account if evidence else None
-        if account is None:
-            return ()
-        until_us = min(evidence[0].at_us, incident.first_us) - 1
-        return tuple(self._store.events_of_account(incident.portal, account, until_us=until_us, limit=BEFORE))
-
-    def _others(self, incident: Incident) -> tuple[Incident, ...]:
-        """Open incidents of the same account or address."""
-        about = incident.about
-        if about is None:
-            return ()
-        if self._open is None:
-            self._open = self._store.open_work(incident.portal, self._now_us - 7 * _DAY_US, 2_000)
-        here = {one.id: self._decision.incidents.get(one.id, one) for one in self._open} | self._decision.incidents
-        return tuple(
-            one
-            for one in here.values()
-            if one.id != incident.id
-            and one.stands_for_itself
-            and not one.withdrawn
-            and one.about is not None
-            and (one.phase == "going_on" or one.work == "new")
-            and (
-                (about.account is not None and one.about.account == about.account)
-                or (about.ip is not None and one.about.ip == about.ip)
-            )
-        )
-
-    def _standing(self, incident: Incident) -> Standing:
-        related = (incident.follows, incident.followed_by, incident.held_by, *incident.holds[:10])
-        read = {one.id: one for one in self._read([name for name in related if name is not None])}
-        follows, follower = read.get(incident.follows or ""), read.get(incident.followed_by or "")
-        return Standing(
-            earlier=follows.message if follows is not None else None,
-            follower=follower.message if follower is not None else None,
-            holder=read.get(incident.held_by or ""),
-            held=tuple(read[name] for name in incident.holds if name in read),
-        )
-
-    # -- incidents, as the decision has them, else as they are stored --------------------------------------------------
-
-    def _known(self, name: str) -> Incident:
-        return self._read([name])[0]
-
-    def _read(self, names: Iterable[str]) -> list[Incident]:
-        wanted = list(names)
-        here = self._decision.incidents
-        missing = [name for name in wanted if name not in here]
-        stored = {one.id: one for one in self._store.incidents_by_id(missing)} if missing else {}
-        for name, incident in stored.items():
-            self.news.read.setdefault(name, incident.revision)
-        return [one for name in wanted if (one := here.get(name) or stored.get(name)) is not None]
+def _changed(incident: Incident) -> Incident:
+    """An incident that is about to change: whoever has read it before notices."""
+    return _replace(incident, revision=incident.revision + 1)
 
 
 def _is_new(telling: Telling) -> bool:

@@ -129,8 +129,7 @@ class Buttons:
     async def _do(self, wanted: Press | Form, app: str) -> None:
         try:
             case = await self._allowed(wanted, app)
-            gone = elsewhere(case.incident)
-            said = gone.said if gone else await (self._press(wanted, case) if isinstance(wanted, Press) else self._form(wanted, case))
+            said = await self._work_on(wanted, case)
         except Refused as refused:
             await self._refuse(wanted, refused)
         except AlertbotError as error:
@@ -142,6 +141,12 @@ class Buttons:
         else:
             if said:
                 await self._whisper(wanted, said)
+
+    async def _work_on(self, wanted: Press | Form, case: Case) -> str:
+        """Do it; what whoever wants it is told. An alert that is told in another place is acted on there."""
+        if gone := elsewhere(case.incident):
+            return gone.said
+        return await (self._press(wanted, case) if isinstance(wanted, Press) else self._form(wanted, case))
 
     # -- who may -------------------------------------------------------------------------------------------------------
 

@@ -22,8 +22,10 @@ from alertbot.outbox import Due, Message, OutboxEntry, Place, Policy, failed, sh
 from alertbot.rules.model import Rule
 from alertbot.sandbox import slack_limits
 from alertbot.settings import Route
+from alertbot.silences import Scope, new_silence
 from alertbot.slack.client import payload
 from alertbot.store.records import PortalState
+from alertbot.store.responses import PeopleCommit
 from alertbot.store.store import Store
 from alertbot.tell import Outlet
 from tests.engine.build import START
@@ -97,6 +99,13 @@ class Story:
         self.clock_us = to_us(START) + int(minute * span_us(timedelta(minutes=1)))
         await self._aftermath.look()
         self.deliver()
+
+    def silence(self, account: str, minutes: int) -> None:
+        """Somebody silences an account for a while."""
+        scope = Scope("account", "", (("account", account),))
+        until_us = self.clock_us + minutes * span_us(timedelta(minutes=1))
+        one = new_silence(scope, portal=None, since_us=self.clock_us, until_us=until_us, by="ben", reason="expected")
+        self.store.respond(PeopleCommit(silences=[one]))
 
     def deliver(self) -> None:
         """Slack takes all that is due, a few seconds later."""

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from alertbot.event import Event
+from alertbot.respond import Desk
+from alertbot.responses import Actor
 from alertbot.rules.model import Burst, Each, Sequence_, Step
 from alertbot.store.store import Store
 from tests.engine.build import FAILED, MINUTE, SUCCEEDED, event, rule
@@ -81,6 +83,21 @@ async def test_a_success_among_the_attacked_accounts_is_a_message_of_its_own(fil
     await story.poll(2, entered)
     assert story.kinds == ["storm", "opening"]
     assert story.texts[1].startswith("CRITICAL · Many failures, then a login · u77@example.com")
+
+
+async def test_whoever_has_a_turn_in_a_storm_is_told_only_if_it_is_still_open(filled_sqlite_copy: Store) -> None:
+    story = Story(filled_sqlite_copy, GUESSING, ENTERED)
+    await story.poll(1, *spray(range(100), 0, known=range(40, 49)))
+    entered = event(90_000, timedelta(minutes=1), "success", account="u45", login=None, known=True, email="u45@example.com")
+    await story.poll(1.2, entered)
+    desk = Desk(story.store, story.rules)
+    waiting = {one.key[0]: one.id for one in story.incidents() if one.rule == "guessing"}
+    desk.resolve(waiting["u46"], Actor("ben"), story.clock_us, "false_alarm")
+    story.silence("u47", minutes=30)
+    await story.poll(2.5)
+    assert [text.split(" · ")[2] for text in story.texts[7:]] == ["u48@example.com"]
+    await story.look(32)
+    assert "u47@example.com" in {text.split(" · ")[2] for text in story.texts[8:]}
 
 
 async def test_a_success_among_failures_of_one_rule_is_never_joined(filled_sqlite_copy: Store) -> None:
