@@ -67,6 +67,7 @@ class PortalWatch:
         *,
         on_commit: Callable[[], None] = lambda: None,
         on_notes: Callable[[Sequence[Note]], Awaitable[None]] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self.ready = asyncio.Event()
@@ -78,6 +79,7 @@ class PortalWatch:
         self._committer = committer
         self._on_commit = on_commit
         self._on_notes = on_notes
+        self._monotonic = monotonic
         self._state = PortalState(name=settings.name)
         self._directory = Directory(())
         self._people: list[StoredPerson] | None = None
@@ -108,7 +110,8 @@ class PortalWatch:
         newest = max((end for _, end in covered), default=None)
         since = 0 if newest is None else newest - span_us(self.settings.lateness + timedelta(hours=2))
         recent = await self._in_store(self._store.recent_ids, name, "login", since)
-        self._reader = HistoryReader(self._client, self.settings, "login", [Range(*pair) for pair in covered], recent)
+        ranges = [Range(*pair) for pair in covered]
+        self._reader = HistoryReader(self._client, self.settings, "login", ranges, recent, monotonic=self._monotonic)
 
     @property
     def interval(self) -> timedelta:
@@ -158,7 +161,7 @@ class PortalWatch:
 
         With none at all a poll fails instead: what is stored without knowing anybody stays so.
         """
-        if time.monotonic() < self._people_due:
+        if self._monotonic() < self._people_due:
             return
         error = await self._read_people()
         if isinstance(error, PortalTransient) and not len(self._directory):
@@ -170,12 +173,12 @@ class PortalWatch:
             people = await read_people(self._client)
         except PortalError as exc:
             log.warning("people.unread", portal=self.settings.name, error=str(exc))
-            self._people_due = time.monotonic() + PEOPLE_AGAIN.total_seconds()
+            self._people_due = self._monotonic() + PEOPLE_AGAIN.total_seconds()
             return exc
         self._directory = Directory(people)
         self._unknown.clear()
         self._people = [StoredPerson(person.id, msgspec.json.encode(person)) for person in people]
-        self._people_due = time.monotonic() + PEOPLE_EVERY.total_seconds()
+        self._people_due = self._monotonic() + PEOPLE_EVERY.total_seconds()
         log.debug("people.read", portal=self.settings.name, people=len(people))
         return None
 
