@@ -83,7 +83,7 @@ async def look_at_portals(settings: Settings, now_us: int) -> dict[str, list[Che
     room = asyncio.Semaphore(AT_ONCE)
 
     async def look(portal: PortalSettings) -> list[Check]:
-        async with room, connect(portal) as http:
+        async with room, connect([portal], portal.ca) as http:
             return await look_at_portal(PortalClient(portal, http, patience=PATIENCE), now_us)
 
     found = await asyncio.gather(*(look(portal) for portal in settings.portals))

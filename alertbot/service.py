@@ -157,9 +157,9 @@ class Service:
     async def _pool(self, portal: PortalSettings, stack: AsyncExitStack) -> httpx.AsyncClient:
         """The connections of all portals, or of one that trusts an authority of its own."""
         if portal.ca is not None:
-            return await stack.enter_async_context(connect(portal))
+            return await stack.enter_async_context(connect([portal], portal.ca))
         if self._http is None:
-            self._http = await stack.enter_async_context(connect())
+            self._http = await stack.enter_async_context(connect(self._settings.portals))
         return self._http
 
     async def _watch(

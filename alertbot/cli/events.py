@@ -102,7 +102,7 @@ async def _read(settings: PortalSettings, wanted: Wanted) -> Listing:
     from alertbot.portal.client import PortalClient, connect
     from alertbot.portal.listing import list_events
 
-    async with connect(settings) as http:
+    async with connect([settings], settings.ca) as http:
         client = PortalClient(settings, http, patience=timedelta(seconds=_PATIENCE_S))
         with _progress(settings.zone) as progress:
             return await list_events(client, wanted, progress)

@@ -13,11 +13,12 @@ import asyncio
 import ssl
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -43,7 +44,7 @@ from alertbot.event import Feed
 from alertbot.moments import from_us
 from alertbot.portal.people import PeoplePage, parse_people
 from alertbot.rows import Page, parse_answer, parse_page
-from alertbot.settings import PortalSettings, check_url
+from alertbot.settings import PortalSettings, check_url, is_loopback
 
 PATIENCE = timedelta(seconds=30)
 """How long one call is tried again before it counts as failed; the next poll tries anew."""
@@ -54,6 +55,9 @@ NOBODY_THERE = timedelta(seconds=10)
 WHOLE_ANSWER_S = 30.0
 CONNECT_S = 5.0
 SILENCE_S = 15.0
+MOST_CONNECTIONS = 256
+"""At once, for all portals: more than hang at a time, so that those that answer need not wait for those that do not."""
+
 LARGEST_BODY = 64 * 2**20
 MOST_PER_MINUTE = 1_200
 """Of the 1,500 requests a minute that a portal allows a user."""
@@ -255,15 +259,22 @@ class PortalClient:
         return BadRequest(f"{where} refuses the question for {response.url.path} ({status}): is it a DocSpace portal?")
 
 
-def connect(portal: PortalSettings | None = None) -> httpx.AsyncClient:
-    """A pool of connections: for all portals, or for the one with a private authority (`ca`). Close it with `async with`."""
+def connect(portals: Iterable[PortalSettings], ca: Path | None = None) -> httpx.AsyncClient:
+    """A pool of connections for portals, which trusts a private authority too (`ca`). Close it with `async with`.
+
+    The usual variables name a proxy (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY). What is on this machine is never asked
+    through one: the proxy would see the key, and could not find the portal.
+    """
+    hosts = {urlsplit(portal.url).hostname or "" for portal in portals}
+    here = {f"[{host}]" if ":" in host else host for host in hosts if is_loopback(host)}
     return httpx.AsyncClient(
-        verify=_trust(portal),
+        verify=_trust(ca),
         follow_redirects=False,
-        timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S),
-        limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=60),
+        timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S, pool=WHOLE_ANSWER_S),
+        limits=httpx.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=128, keepalive_expiry=60),
         headers={"User-Agent": "alertbot"},
         trust_env=True,
+        mounts={f"all://{host}": None for host in here},
     )
 
 
@@ -326,15 +337,16 @@ def _check(portal: PortalSettings) -> None:
         raise ConfigError([Mistake(f"portal {portal.name}", 0, 0, f"url: {exc}")]) from None
 
 
-def _trust(portal: PortalSettings | None) -> ssl.SSLContext:
-    """Which certificates count: the system's, and the portal's own authority."""
+def _trust(ca: Path | None) -> ssl.SSLContext:
+    """Which certificates count: those of the public authorities, and of one's own."""
     context = httpx.create_ssl_context()
-    if portal is not None and portal.ca is not None:
+    if ca is not None:
         try:
-            context.load_verify_locations(cafile=str(portal.ca))
+            context.load_verify_locations(cafile=str(ca))
         except (OSError, ssl.SSLError):
-            sentence = f"ca: {portal.ca} is no file of certificates (PEM) that can be read"
-            raise ConfigError([Mistake(f"portal {portal.name}", 0, 0, sentence)]) from None
+            raise ConfigError(
+                [Mistake(str(ca), 0, 0, "is no file of certificates (PEM) that can be read: mend `ca`")]
+            ) from None
     return context
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
@@ -21,6 +22,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from alertbot.errors import SlackCredential, SlackError, SlackPayload, SlackPlace, SlackUnknownOutcome
 from alertbot.outbox import File, Message, Place
+from alertbot.settings import is_loopback
 from alertbot.slack import answers
 
 EVENT_TYPE = "alertbot_message"
@@ -253,7 +255,7 @@ class SlackClient:
             self._web = AsyncWebClient(
                 token=self._token,
                 base_url=self._url,
-                session=_session(self._timeout),
+                session=_session(self._url, self._timeout),
                 retry_handlers=[],
                 logger=_quiet,
             )
@@ -289,7 +291,7 @@ class WebhookClient:
         body = _without_empty(payload(marked_as_repeat(message) if maybe_repeat else message))
         body |= {"mrkdwn": False, "unfurl_links": False, "unfurl_media": False}
         if self._http is None:
-            self._http = _session(self._timeout)
+            self._http = _session(self._url, self._timeout)
         error: SlackError | None = None
         try:
             async with self._http.post(self._url, json=body, allow_redirects=False) as answer:
@@ -313,9 +315,10 @@ def marked_as_repeat(message: Message) -> Message:
     return Message(text=text, blocks=(remark, *message.blocks[:49]), colour=message.colour)
 
 
-def _session(timeout: timedelta) -> aiohttp.ClientSession:
+def _session(url: str, timeout: timedelta) -> aiohttp.ClientSession:
+    """Connections to Slack, through the environment's proxy unless it is a Slack on this machine."""
     limits = aiohttp.ClientTimeout(total=timeout.total_seconds(), sock_connect=min(timeout, _CONNECT).total_seconds())
-    return aiohttp.ClientSession(timeout=limits, trust_env=True)
+    return aiohttp.ClientSession(timeout=limits, trust_env=not is_loopback(urlsplit(url).hostname or ""))
 
 
 def _without_empty(parts: dict[str, Any]) -> dict[str, Any]:

@@ -95,11 +95,11 @@ class Socket:
     async def run(self) -> None:
         """Until it is cancelled."""
         failures = 0
-        async with aiohttp.ClientSession(trust_env=True) as http:
+        async with aiohttp.ClientSession() as here, aiohttp.ClientSession(trust_env=True) as there:
             try:
                 while True:
                     try:
-                        line = await self._connect(http)
+                        line = await self._connect(here, there)
                     except SlackError as error:
                         failures += 1
                         self._say(connected=False, said=str(error))
@@ -134,14 +134,15 @@ class Socket:
         self._said = said
         self._on_change(connected, said)
 
-    async def _connect(self, http: aiohttp.ClientSession) -> _Line:
-        """A connection that has said hello."""
+    async def _connect(self, here: aiohttp.ClientSession, there: aiohttp.ClientSession) -> _Line:
+        """A connection that has said hello; to a Slack on this machine without the environment's proxy."""
         url = await self._open_address()
         parts = urlsplit(url)
-        if parts.scheme != "wss" and not (parts.scheme == "ws" and is_loopback(parts.hostname or "")):
+        is_here = is_loopback(parts.hostname or "")
+        if parts.scheme != "wss" and not (parts.scheme == "ws" and is_here):
             raise SlackNotNow("Slack gave an address for the connection that is not safe to use")
         try:
-            ws = await http.ws_connect(
+            ws = await (here if is_here else there).ws_connect(
                 url, heartbeat=HEARTBEAT.total_seconds(), max_msg_size=_LARGEST, timeout=aiohttp.ClientWSTimeout(ws_close=2)
             )
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:

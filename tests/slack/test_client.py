@@ -326,6 +326,15 @@ async def test_a_proxy_of_the_environment_is_not_asked_for_what_it_must_not_see(
     assert len(slack.messages) == 1
 
 
+async def test_a_slack_on_this_machine_is_never_asked_through_a_proxy(slack, monkeypatch):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+    async with SlackClient(slack.token, api_url=slack.api_url) as client, WebhookClient(slack.webhook_url) as webhook:
+        await client.post("#security", MESSAGE, outbox_id="abc")
+        await webhook.post(MESSAGE)
+    assert len(slack.messages) == 2
+
+
 async def test_calls_side_by_side_share_one_connection_pool(slack, client):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -77,6 +77,14 @@ async def test_an_envelope_is_acknowledged_at_once_and_its_payload_taken_with_th
         assert (one.taken, one.apps) == ([{"n": 1}], {APP})
 
 
+async def test_a_slack_on_this_machine_is_not_reached_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "WS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    async with line() as one:
+        await one.send({"n": 1})
+        assert one.taken == [{"n": 1}]
+
+
 async def test_what_is_wrong_with_a_form_travels_in_the_acknowledgement() -> None:
     async with line() as one:
         one.answer = {"response_action": "errors", "errors": {"why": "Say why."}}
