@@ -40,6 +40,16 @@ class PortalStanding:
     newest_us: int | None
     gaps: tuple[Gap, ...]
     watched: bool
+    catch_up: Gap | None = None
+    """What is being read now, of a first start or after an outage, and was not yet."""
+
+    @property
+    def caught_up(self) -> float | None:
+        """How much of it is done, by time: from 0 to 1."""
+        if self.catch_up is None or self.newest_us is None:
+            return None
+        whole = max(self.newest_us, self.catch_up.end_us) - self.catch_up.start_us
+        return 1 - (self.catch_up.end_us - self.catch_up.start_us) / whole if whole else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +115,17 @@ def _portal(
 ) -> PortalStanding:
     polled_us = state.last_poll_us if state else None
     patience_us = LATE * span_us(settings.poll) + _MINUTE_US
+    ours = [gap for gap in gaps if gap.portal == settings.name]
+    catching_up = state is not None and state.catching_up_since_us is not None
+    catch_up = max(ours, key=lambda gap: gap.end_us, default=None) if catching_up else None
     return PortalStanding(
         settings=settings,
         state=state or PortalState(name=settings.name),
         events=events,
         newest_us=newest_us,
-        gaps=tuple(gap for gap in gaps if gap.portal == settings.name),
+        gaps=tuple(gap for gap in ours if gap is not catch_up),
         watched=polled_us is not None and now_us - polled_us <= patience_us,
+        catch_up=catch_up,
     )
 
 
@@ -158,8 +172,20 @@ def _portal_as_json(one: PortalStanding) -> dict[str, Any]:
         "evaluated_to": _iso(state.evaluated_to_us),
         "in_order": state.rebuild_from_us is None,
         "plan": state.plan,
+        "clock_skew_s": None if state.skew_us is None else state.skew_us / 1_000_000,
+        "catching_up": None if one.catch_up is None else _catch_up_as_json(one, one.catch_up),
         "events": one.events,
         "gaps": [{"feed": gap.feed, "start": iso(gap.start_us), "end": iso(gap.end_us)} for gap in one.gaps],
+    }
+
+
+def _catch_up_as_json(one: PortalStanding, missing: Gap) -> dict[str, Any]:
+    return {
+        "feed": missing.feed,
+        "since": _iso(one.state.catching_up_since_us),
+        "read_back_to": iso(missing.end_us),
+        "still_down_to": iso(missing.start_us),
+        "done": None if one.caught_up is None else round(one.caught_up, 3),
     }
 
 

@@ -19,6 +19,7 @@ from itertools import count, islice, pairwise
 import msgspec
 import structlog
 
+from alertbot.catchup import CatchUp
 from alertbot.commit import Brought, Committer, InStore
 from alertbot.config import PortalSettings
 from alertbot.engine import Difference, Engine
@@ -86,6 +87,7 @@ class PortalWatch:
         self._people_due = 0.0
         self._unknown: set[str] = set()
         self._catching_up = False
+        self._catch_up = CatchUp(settings.name, _now_us)
         self._engine: Engine | None = None
         self._versions: dict[tuple[str, str], int] = {}
         self._latest: dict[str, str] = {}
@@ -193,6 +195,7 @@ class PortalWatch:
     async def _take(self, batch: Batch, events: list[Event]) -> None:
         coverage = {batch.feed: [(r.start_us, r.end_us) for r in batch.coverage]}
         brought = Brought(events, coverage, self._people)
+        self._catch_up.sees(batch)
         self._know_gaps(batch)
         if batch.complete and self._engine is not None and not self._catching_up:
             await self._evaluate(self._engine, brought)
@@ -228,7 +231,7 @@ class PortalWatch:
                 self._state,
                 evaluated_to_us=max(self._state.evaluated_to_us or 0, newest),
                 rebuild_from_us=_earliest(self._state.rebuild_from_us, difference.deep),
-                last_poll_us=time.time_ns() // 1_000,
+                last_poll_us=_now_us(),
             )
             await self._commit(state, difference, brought)
         except BaseException:
@@ -253,7 +256,7 @@ class PortalWatch:
             state = msgspec.structs.replace(state, watching_since_us=max(newest, stored or 0))
         await self._commit(state, Difference((), (), ()), brought)
         if complete:
-            self._read_us = time.time_ns() // 1_000  # good as soon as it is evaluated: until then the silence before it counts
+            self._read_us = _now_us()  # good as soon as it is evaluated: until then the silence before it counts
             self._catching_up = False
             self._engine = None
             self._build_soon()
@@ -262,6 +265,7 @@ class PortalWatch:
         self, state: PortalState, difference: Difference, brought: Brought, versions: Sequence[RuleVersion] = ()
     ) -> None:
         since_us = {**self._versions, **{(v.rule, v.version): v.since_us for v in versions}}
+        state = self._with_reading(state)
         async with self._committer.turn:
             for tried in count(1):
                 commit = await self._committer.prepare(
@@ -287,6 +291,16 @@ class PortalWatch:
         self._state, self._versions = state, since_us
         if commit.outbox:
             self._on_commit()
+
+    def _with_reading(self, state: PortalState) -> PortalState:
+        """The portal's row with what `status` shows of reading it."""
+        skew = self._client.skew
+        return msgspec.structs.replace(
+            state,
+            plan=self._reader.plan,
+            catching_up_since_us=self._catch_up.since_us,
+            skew_us=None if skew is None else span_us(skew),
+        )
 
     # -- building an engine beside the one at work ---------------------------------------------------------------------
 
@@ -394,6 +408,10 @@ class PortalWatch:
             for rule in self._rules.values()
             if self._latest.get(rule.name) != rule.version
         ]
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000
 
 
 def _in_force(rules: Sequence[Rule], settings: PortalSettings) -> dict[str, Rule]:

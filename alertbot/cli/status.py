@@ -62,7 +62,7 @@ def _portals(console: Console, now: Standing) -> None:
     from alertbot.slack.text import terminal
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("portal", "last read", "newest event", "events", "plan", "watched since"):
+    for column in ("portal", "last read", "newest event", "events", "plan", "clock", "watched since"):
         table.add_column(column, justify="right" if column == "events" else "left", overflow="fold")
     for portal in now.portals:
         state, zone = portal.state, portal.settings.zone
@@ -72,6 +72,7 @@ def _portals(console: Console, now: Standing) -> None:
             _moment(portal.newest_us, zone) if portal.newest_us else "none",
             f"{portal.events:,}",
             state.plan or "",
+            _clock(state.skew_us),
             _moment(state.watching_since_us, zone) if state.watching_since_us is not None else "not yet",
         )
     console.print(table)
@@ -85,8 +86,24 @@ def _portals(console: Console, now: Standing) -> None:
             console.print(f"! {portal.settings.name}: {line}", style="yellow")
 
 
+def _clock(skew_us: int | None) -> str:
+    """How far a portal's clock is off; the portal tells whole seconds."""
+    if skew_us is None:
+        return ""
+    seconds = round(skew_us / 1_000_000)
+    return "right" if not seconds else f"{abs(seconds):,} s {'ahead' if seconds > 0 else 'behind'}"
+
+
 def _remarks(portal: PortalStanding) -> Iterable[str]:
-    if not portal.watched:
+    if portal.state.plan == "none":
+        yield "its plan has no audit service: it shows its newest 20 events only, and what comes faster is lost."
+    if (missing := portal.catch_up) is not None:
+        zone, done = portal.settings.zone, portal.caught_up
+        yield (
+            f"catching up: read back to {_moment(missing.end_us, zone)}, still down to {_moment(missing.start_us, zone)}"
+            f"{f' ({done:.0%} done)' if done is not None else ''}; alerts come when all of it is there."
+        )
+    elif not portal.watched:
         yield "not watched now: is alertbot running, and does the portal answer? Its log says more."
     if portal.state.rebuild_from_us is not None:
         yield f"what came late since {_moment(portal.state.rebuild_from_us, portal.settings.zone)} is being put in order."

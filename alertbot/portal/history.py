@@ -103,6 +103,11 @@ class HistoryReader:
         self.interval = portal.poll
         """How soon to read again: sooner than `poll` where only the newest 20 rows are shown and many come."""
 
+    @property
+    def plan(self) -> str | None:
+        """`audit`, or `none` where only the newest rows are shown; None before anything was read."""
+        return None if self._plan_checked_at is None else "none" if self._no_plan else "audit"
+
     async def read(self) -> AsyncIterator[Batch]:
         """One poll. Each batch must be stored, and `stored` called, before the next is asked for."""
         self._fresh, self._counts, self._offered = {}, Seen(), None

@@ -21,11 +21,12 @@ Covered = tuple[int, int]
 
 
 class PortalState(msgspec.Struct, frozen=True, kw_only=True):
-    """How far one portal is. Moments are the portal's time, except `last_poll_us`, the bot's own clock.
+    """How far one portal is. Moments are the portal's time, except `last_poll_us` and `catching_up_since_us`, the bot's own.
 
     `watching_since_us`: what is up to there is history. `rebuild_from_us`: events from there on came late and are to be put
     in order. `evaluated_to_us`: what is stored up to there was folded. `kept_from_us`: older events were deleted, findings
-    before it are final.
+    before it are final. `catching_up_since_us`: since when what is missing of the past is being read. `plan`: `audit`, or
+    `none` where only the newest rows are shown. `skew_us`: how far the portal's clock is ahead of the bot's.
     """
 
     name: str
@@ -37,6 +38,8 @@ class PortalState(msgspec.Struct, frozen=True, kw_only=True):
     kept_from_us: int | None = None
     last_poll_us: int | None = None
     plan: str | None = None
+    catching_up_since_us: int | None = None
+    skew_us: int | None = None
 
 
 class StoredFinding(msgspec.Struct, frozen=True, kw_only=True):

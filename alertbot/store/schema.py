@@ -9,7 +9,7 @@ from sqlalchemy import Connection, column, inspect, select, table
 from alertbot.errors import StoreError
 from alertbot.store.tables import metadata
 
-VERSION = "0002"
+VERSION = "0003"
 """The newest step in `migrations/versions`."""
 
 VERSION_TABLE = "alertbot_version"

@@ -87,6 +87,8 @@ portals = Table(
     Column("kept_from_us", BigInteger),
     Column("last_poll_us", BigInteger),
     Column("plan", Shown),
+    Column("catching_up_since_us", BigInteger),
+    Column("skew_us", BigInteger),
 )
 
 coverage = Table(

@@ -65,6 +65,10 @@ async def test_a_portal_without_the_plan_and_a_clock_that_is_off_are_told(tmp_pa
         await office.start()
         await office.told("Plan without the audit service")
         await office.told("Clocks differ")
+        with office.store() as store:
+            now = standing(load(tmp_path / "alertbot.yaml", office.environment), store, time.time_ns() // 1_000)
+        (portal,) = as_json(now)["portals"]
+        assert (portal["plan"], round(portal["clock_skew_s"], -1)) == ("none", 600)
         office.portal.settings = msgspec.structs.replace(office.portal.settings, skew_s=0.0)
         await office.told("Over: Clocks differ")
 
