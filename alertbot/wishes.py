@@ -45,10 +45,12 @@ def wish(incident: Incident, event: Event | None, tags: tuple[str, ...], *, by: 
 
 
 def except_entry(incident: Incident, event: Event | None, tags: tuple[str, ...], *, why: str, by: str, until: date) -> str:
-    """`except:` with one entry, for the rule file: the account where there is one, narrowed to what is special about it."""
+    """`except:` with one entry, for the rule file: the incident's key; an account narrowed to what is special about it."""
     match = dict(zip(incident.fields, incident.key, strict=True))
     match.pop("portal", None)
-    if event is not None and event.account:
+    who = ""
+    if event is not None and event.account and (not match or "account" in match):
+        who = (event.email or event.name or "") if event.known else ""
         match = {"account": event.account}
         if LOCATION in tags and event.country_code:
             match["countryCode"] = event.country_code
@@ -56,7 +58,8 @@ def except_entry(incident: Incident, event: Event | None, tags: tuple[str, ...],
             match["ip"] = event.ip
     fields = ", ".join(f"{name}: {_quoted(value)}" for name, value in match.items())
     reason = f"{why} ({by})" if why else f"expected, says {by}"
-    return f"except:\n  - match: {{{fields}}}\n    why: {_quoted(reason)}\n    until: {until}\n"
+    named = f"  # {_quoted(who)}" if who else ""
+    return f"except:\n  - match: {{{fields}}}{named}\n    why: {_quoted(reason)}\n    until: {until}\n"
 
 
 def _quoted(value: str) -> str:

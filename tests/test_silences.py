@@ -105,6 +105,20 @@ def test_an_exception_to_paste_holds_just_what_was_typed(account: str, why: str,
     assert read["why"].endswith(("(ben)", "says ben"))
 
 
+def test_an_exception_for_an_address_is_not_for_the_account_that_it_tried_last() -> None:
+    one = wish(incident(fields=("ip",), key=("203.0.113.7",)), event(), (), by="ben", why="our scanner", at_us=NOW_US)
+    assert yaml.safe_load(one.entry)["except"][0]["match"] == {"ip": "203.0.113.7"}
+
+
+@given(st.text(min_size=1))
+def test_an_exception_says_whom_it_is_about(email: str) -> None:
+    entry = wish(incident(), event(email=email), (), by="ben", why="travels", at_us=NOW_US).entry
+    [read] = yaml.safe_load(entry)["except"]
+    assert read["match"] == {"account": "u-anna", "ip": "203.0.113.7"}
+    if email.isascii() and email.isalnum():
+        assert f'# "{email}"' in entry
+
+
 def test_without_its_event_an_exception_names_the_key() -> None:
     until = date(2026, 2, 14)
     entry = except_entry(
