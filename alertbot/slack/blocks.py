@@ -19,6 +19,8 @@ FIELD = 2_000
 FIELDS = 10
 BLOCKS = 50
 CONTEXT_ELEMENTS = 10
+_CELLS = (60, 24, 8)
+"""How wide a table's cells may be: the first with which it fits, after escaping."""
 
 
 def header(words: str) -> Block:
@@ -48,8 +50,12 @@ def context(*parts: str) -> Block:
 
 
 def table(rows: Sequence[Sequence[str]], more: str = "") -> str:
-    """Rows of cells, their columns set by spaces, in a code block; `more` follows below it."""
-    cells = [[text.code_line(cell, 60) for cell in row] for row in rows]
+    """Rows of cells, their columns set by spaces, in a code block; `more` follows below it. Cells are cut so that all fits."""
+    return next(shown for width in _CELLS if text.measure(shown := _table(rows, more, width)) <= SECTION or width == _CELLS[-1])
+
+
+def _table(rows: Sequence[Sequence[str]], more: str, width: int) -> str:
+    cells = [[text.code_line(cell, width) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     return "```\n" + text.escape("\n".join(lines)) + "\n```" + (f"\n{more}" if more else "")
