@@ -25,7 +25,7 @@ from alertbot.settings import Route
 from alertbot.silences import Silence
 from alertbot.slack.actions import Hands, became, below
 from alertbot.slack.background import background, familiar
-from alertbot.slack.message import Standing, closing, opening
+from alertbot.slack.message import Standing, closing, is_crowd, opening
 from alertbot.slack.remarks import uncalled
 from alertbot.slack.summary import Roundup, incident_list, roundup, roundup_list, storm_summary
 
@@ -183,7 +183,8 @@ def _with_place(incident: Incident, material: Material) -> Incident:
 
 
 def _background(outlet: Outlet, incident: Incident, message: str, material: Material, now_us: int) -> list[OutboxEntry]:
-    known = background(incident, material.before, material.others, outlet.zone)
+    crowd = material.evidence if is_crowd(incident, material.evidence) else ()
+    known = background(incident, material.before, material.others, outlet.zone, crowd)
     if known is None or incident.posts > 1:
         return []
     return [_reply(outlet, incident, "background", message, known, now_us)]

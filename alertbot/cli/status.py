@@ -161,6 +161,8 @@ def _incidents(console: Console, title: str, found: list[Incident], settings: Se
 
     console.print(f"{title} ({len(found):,})", style="bold")
     table = Table(box=None, pad_edge=False, show_header=False)
+    for _ in range(6):
+        table.add_column(overflow="fold")
     for one in found[:LISTED]:
         has = f"{one.by}, for {_span(now, one.by_at_us)}" if one.work == "acknowledged" and one.by_at_us else ""
         table.add_row(

@@ -78,7 +78,8 @@ def _lines(incident: Incident, zone: ZoneInfo, silence: Silence | None) -> Itera
         asked = person(incident.sessions.by, incident.sessions.by_id)
         answer = text.inline(incident.sessions.answer, 200) if incident.sessions.answer else "no answer yet"
         done = "🔒 All sessions ended" if incident.sessions.ended else "🔓 Sessions not ended"
-        yield f"{done}, asked for by {asked}; the portal said: {answer}"
+        when = words.reader_time(incident.sessions.at_us, incident.sessions.at_us, zone)
+        yield f"{done}, asked for by {asked}, {when}; the portal said: {answer}"
 
 
 def person(name: str | None, slack_id: str | None) -> str:

@@ -1,13 +1,15 @@
 """Station 9: what else is known, for the thread of an incident. Pure.
 
 In come the account's logins before, and other incidents; out goes a reply: its last logins, its usual places and hours, and
-what else goes on with the same account or address. A thread may name other accounts, the channel may not.
+what else goes on with the same account or address. Where an incident is about many accounts and none in particular, it says
+which. A thread may name other accounts, the channel may not.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from alertbot.event import Event
@@ -19,15 +21,21 @@ from alertbot.slack.blocks import Block
 LAST = 10
 PLACES = 3
 OTHERS = 8
+ACCOUNTS = 20
 
 
-def background(incident: Incident, before: Sequence[Event], others: Sequence[Incident], zone: ZoneInfo) -> Message | None:
-    """What else is known; None where that is nothing. `before` are the account's events up to the incident, newest first."""
-    parts = [*_last(before[:LAST], zone), *_usual(before, zone), *_others(incident, others, zone)]
+def background(
+    incident: Incident, before: Sequence[Event], others: Sequence[Incident], zone: ZoneInfo, crowd: Sequence[Event] = ()
+) -> Message | None:
+    """What else is known; None where that is nothing. `before` are the account's events up to the incident, newest first;
+    `crowd` is the evidence of an incident of many accounts.
+    """
+    parts = [*_accounts(crowd)] if crowd else [*_last(before, zone), *_usual(before, zone)]
+    parts += _others(incident, others, zone)
     if not parts:
         return None
     links = tuple(one.message for one in others[:OTHERS] if one.message)
-    return Message(text=_line(before, others), blocks=tuple(parts), links=links)
+    return Message(text=_line(before, others, crowd), blocks=tuple(parts), links=links)
 
 
 def familiar(place: Event, before: Sequence[Event]) -> bool | None:
@@ -39,19 +47,47 @@ def familiar(place: Event, before: Sequence[Event]) -> bool | None:
     return any(each.ip == place.ip or (bool(here) and words.place(each) == here) for each in logins)
 
 
-def _line(before: Sequence[Event], others: Sequence[Incident]) -> str:
-    parts = [f"{words.number(len(before[:LAST]), 'login')} of the account before this"] if before else []
+def _line(before: Sequence[Event], others: Sequence[Incident], crowd: Sequence[Event]) -> str:
+    parts = ["which accounts"] if crowd else ["when and where the account logged in before"] if before else []
     if others:
         parts.append(words.number(len(others), "other open incident"))
     return f"What else is known: {' · '.join(parts)}"
 
 
-def _last(events: Sequence[Event], zone: ZoneInfo) -> Iterable[Block]:
-    if not events:
+def _accounts(crowd: Sequence[Event]) -> Iterable[Block]:
+    """The accounts of an incident of many, those of the directory apart from what was only typed."""
+    for title, known in (("In the directory", True), ("Typed, no account of this portal", False)):
+        counts = Counter(
+            (each.email or each.name or each.account) if known else (each.login or each.user or each.account)
+            for each in crowd
+            if each.account and each.known is known
+        )
+        named = [f"{text.inline(who or '', 100)} ({count:,})" for who, count in counts.most_common(ACCOUNTS)]
+        if rest := len(counts) - len(named):
+            named.append(f"and {rest:,} more")
+        if named:
+            yield blocks.section(f"*{title}*\n{', '.join(named)}")
+
+
+def _last(before: Sequence[Event], zone: ZoneInfo) -> Iterable[Block]:
+    """The last events, what is alike and in a row as one: a burst of failures hides nothing."""
+    alike = [list(run) for _, run in groupby(before, key=_alike)]
+    if not alike:
         return
-    rows = [(_time(each, zone), words.result(each), words.address(each), words.place(each)) for each in reversed(events)]
-    title = "Its last login before this" if len(events) == 1 else f"Its last {len(events)} events before this"
-    yield blocks.section(f"*{title}*\n{blocks.table(rows)}")
+    rows = [
+        (
+            _time(run[-1], zone),
+            words.result(run[0]) + (f" ×{len(run):,}" if len(run) > 1 else ""),
+            words.address(run[0]),
+            words.place(run[0]),
+        )
+        for run in reversed(alike[:LAST])
+    ]
+    yield blocks.section(f"*What the account did before this*\n{blocks.table(rows)}")
+
+
+def _alike(event: Event) -> tuple[str, str, str]:
+    return words.result(event), words.address(event), words.place(event)
 
 
 def _usual(before: Sequence[Event], zone: ZoneInfo) -> Iterable[Block]:
@@ -99,7 +135,7 @@ def _logins(events: Iterable[Event]) -> list[Event]:
 
 def _time(event: Event, zone: ZoneInfo) -> str:
     when = words.local(event.at_us, zone)
-    return f"{words.day(when)} {when:%H:%M:%S}"
+    return f"{words.day(when)} {when:%H:%M}"
 
 
 def _spans(hours: Sequence[int]) -> str:

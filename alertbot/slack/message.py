@@ -26,6 +26,9 @@ ROWS = 6
 _SAID = frozenset(("account", "email", "name", "login", "user", "userId", "portal", "ip", "country", "countryCode", "city"))
 """Key fields that the message shows anyway."""
 
+_PERSONAL = frozenset(("account", "email", "name", "login", "user", "userId"))
+"""Key fields that make an incident one person's."""
+
 _PAGES = {"login": "login-history", "audit": "audit-trail"}
 _SENTENCE = re.compile(r"(?s)\A.{10,}?[.!?](?=\s|\Z)")
 _GREY = words.COLOURS["informational"]
@@ -65,6 +68,15 @@ class Story:
     @property
     def level(self) -> str:
         return self.incident.level.upper()
+
+    @property
+    def crowd(self) -> str:
+        """`12 accounts` where it is about many and none of them in particular; which ones stands in the thread."""
+        if not is_crowd(self.incident, self.evidence):
+            return ""
+        more = " or more" if self.incident.count > len(self.evidence) else ""
+        accounts = words.distinct(event.account for event in self.evidence)
+        return f"{words.number(len(accounts), 'account')}{more}"
 
     @property
     def where(self) -> str:
@@ -113,6 +125,11 @@ def opening(
     )
     colour = _GREY if closed or incident.work == "resolved" else words.COLOURS[incident.level]
     return Message(text=_first_line(story, closed), blocks=tuple(parts), colour=colour, links=links)
+
+
+def is_crowd(incident: Incident, evidence: Sequence[Event]) -> bool:
+    """Whether an incident is about several accounts and none of them in particular: its message in the channel names none."""
+    return _PERSONAL.isdisjoint(incident.fields) and len(words.distinct(event.account for event in evidence)) > 1
 
 
 def closing(incident: Incident, zone: ZoneInfo) -> Message:
@@ -233,6 +250,8 @@ def _first_line(story: Story, closed: str) -> str:
 
 def _person(story: Story) -> str:
     """The person in a few words: e-mail, else the name, else what was typed."""
+    if story.crowd:
+        return story.crowd
     event = story.firing
     typed = (event.email or event.name or _typed(event)) if event else story.key("account")
     person = text.inline(typed, 120) if typed else "no account"
@@ -243,7 +262,8 @@ def _facts(story: Story) -> Iterable[tuple[str, str]]:
     incident, firing = story.incident, story.firing
     yield "Who", _who(story)
     yield "What", _lines(text.inline(story.what, 120), *_how(story))
-    yield "From", _lines(text.inline(story.where, 200), _FAMILIAR[story.incident.familiar])
+    known = "" if story.crowd else _FAMILIAR[story.incident.familiar]
+    yield "From", _lines(text.inline(story.where, 200), known)
     if way := _way(story):
         yield "Way", text.inline(way, 300)
     if firing and (device := words.device(firing)):
@@ -252,11 +272,14 @@ def _facts(story: Story) -> Iterable[tuple[str, str]]:
     further = [(name, value) for name, value in zip(incident.fields, incident.key, strict=False) if name not in _SAID]
     if further:
         yield "Same", _lines(*(f"{text.inline(name, 40)} {text.inline(value, 120)}" for name, value in further[:4]))
-    own_time = f"{words.between(incident.first_us, incident.last_us, story.zone)} for {text.inline(incident.portal, 60)}"
+    own_time = f"{words.between(incident.first_us, incident.last_us, story.zone)} at {text.inline(incident.portal, 60)}"
     yield "When", _lines(words.reader_time(incident.first_us, incident.last_us, story.zone), own_time)
 
 
 def _who(story: Story) -> str:
+    if story.crowd:
+        known = len({event.account for event in story.evidence if event.account and event.known})
+        return _lines(f"*{story.crowd}*", f"{known:,} in the directory" if known else "none in the directory")
     event = story.firing
     if event is None:
         return text.inline(story.key("account") or "no account", 200)
@@ -289,9 +312,10 @@ def _way(story: Story) -> str:
 
 
 def _how(story: Story) -> Iterable[str]:
-    results = words.distinct(words.result(event) for event in story.evidence)
-    if len(results) == 1 and story.evidence[0].outcome == "failure":
-        yield text.inline(results[0], 100)
+    """Why it failed, where that is one reason."""
+    reasons = words.distinct(words.result(event) for event in story.evidence if event.outcome == "failure")
+    if len(reasons) == 1:
+        yield text.inline(reasons[0], 100)
 
 
 def _warning(story: Story) -> Iterable[Block]:
@@ -299,10 +323,11 @@ def _warning(story: Story) -> Iterable[Block]:
     event = story.firing
     if event is None:
         return
+    shown = not story.crowd
     values = (
-        ("name", event.name),
-        ("e-mail", event.email),
-        ("typed login", None if event.known else _typed(event)),
+        ("name", event.name if shown else None),
+        ("e-mail", event.email if shown else None),
+        ("typed login", None if event.known or not shown else _typed(event)),
         ("address", event.ip),
         ("place", words.place(event)),
         ("device", words.device(event)),
@@ -319,7 +344,9 @@ def _evidence(story: Story) -> Iterable[Block]:
     columns = [[_time(event, story) for event in shown], _results(shown)]
     places = [[words.address(event) for event in shown], [words.place(event) for event in shown]]
     columns.extend(column for column in places if len(set(column)) > 1)
-    if story.others and story.firing is not None:
+    if story.crowd:
+        columns.append(["in the directory" if event.known else "unknown" for event in shown])
+    elif story.others and story.firing is not None:
         own = story.firing.account
         columns.append(["this account" if event.account == own else "another account" for event in shown])
     rest = max(story.incident.count, len(story.evidence)) - len(shown)
@@ -352,6 +379,7 @@ def _to_do(story: Story) -> Iterable[Block]:
         "count": f"{incident.count:,}",
         "level": incident.level,
         "title": incident.title,
+        **(dict.fromkeys(_PERSONAL, story.crowd) if story.crowd else {}),
     }
     yield blocks.section(f"*What to do*\n{respond.fill(story.rule.respond, story.firing, more)}")
 

@@ -166,8 +166,21 @@ def test_a_message_names_no_account_but_its_own():
     events = [event(number, login=f"user{number}@example.com", account=f"user{number}@example.com") for number in range(12)]
     message = told(events, fields=("ip",), key=("203.0.113.7",))
     everything = message.text + seen(message)
-    assert set(re.findall(r"user\d+@example.com", everything)) == {"user11@example.com"}
-    assert "and 11 other accounts" in everything
+    assert re.findall(r"user\d+@example.com", everything) == []
+    assert " · 12 accounts · 12 failures in 11 min · " in message.text
+    assert "12 accounts\nnone in the directory" in everything
+    more = told(events, fields=("ip",), key=("203.0.113.7",), findings={"f": 40})
+    assert "12 accounts or more · 40 failures" in more.text
+
+
+def test_of_one_login_under_several_accounts_the_last_is_named():
+    events = [event(number, account=f"u{number}") for number in range(3)]
+    assert " · anna@example.com and 2 other accounts · " in told(events, fields=("login",), key=("anna@example.com",)).text
+
+
+def test_of_failures_and_a_login_the_reason_of_the_failures_is_told():
+    events = [known(0), known(1), known(2, outcome="success", reason=None)]
+    assert "3 login attempts in 2 min, 2 failed\nwrong login or password" in seen(told(events))
 
 
 def test_several_addresses_are_counted_and_the_last_is_named():
@@ -252,15 +265,16 @@ HUGE = st.sampled_from(["&", "🔥", "a.", "\u202e", "`", "<"]).map(lambda part:
     title=st.one_of(HOSTILE, HUGE),
     respond=st.one_of(HOSTILE, HUGE, st.just("{name} {login} {ip} {user} {browser} " * 300)),
     huge=st.one_of(st.none(), HUGE),
+    fields=st.sampled_from([("network", "name"), ("network", "countryCode")]),
     key=st.lists(HOSTILE, min_size=2, max_size=2),
     level=st.sampled_from(LEVELS),
 )
-def test_slack_takes_every_message_whatever_the_events_hold(events, title, respond, huge, key, level):
+def test_slack_takes_every_message_whatever_the_events_hold(events, title, respond, huge, fields, key, level):
     if huge is not None:
-        events = [msgspec.structs.replace(each, **dict.fromkeys(TEXT_FIELDS, huge)) for each in events]
-    opened = incident(
-        sorted(events, key=lambda each: each.at_us), title=title, level=level, fields=("network", "name"), key=tuple(key)
-    )
+        events = [
+            msgspec.structs.replace(each, **dict.fromkeys(TEXT_FIELDS, f"{number}{huge}")) for number, each in enumerate(events)
+        ]
+    opened = incident(sorted(events, key=lambda each: each.at_us), title=title, level=level, fields=fields, key=tuple(key))
     message = opening(opened, rule(respond, name=title or "x"), events, zone=BERLIN, portal_url=PORTAL_URL)
     assert_slack_takes(message)
     for part in slack_limits.text_objects(list(message.blocks)):

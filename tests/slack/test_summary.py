@@ -18,7 +18,19 @@ from alertbot.sandbox import mrkdwn, slack_limits
 from alertbot.slack.background import background, familiar
 from alertbot.slack.message import Standing, closing, opening
 from alertbot.slack.summary import incident_list, roundup, roundup_list, storm_summary
-from tests.slack.test_message import BERLIN, EVENTS, HUGE, MINUTE, PORTAL_URL, START, assert_slack_takes, event, known, rule
+from tests.slack.test_message import (
+    BERLIN,
+    EVENTS,
+    HUGE,
+    MINUTE,
+    PORTAL_URL,
+    START,
+    TEXT_FIELDS,
+    assert_slack_takes,
+    event,
+    known,
+    rule,
+)
 from tests.slack.test_message import incident as an_incident
 from tests.slack.test_text import HIDDEN, HOSTILE
 
@@ -100,11 +112,15 @@ def test_slack_takes_every_summary_of_old_things_and_its_lists(incidents):
 
 
 @SLOW
-@given(events=st.lists(EVENTS, max_size=12), others=MANY, mine=INCIDENTS)
-def test_slack_takes_all_that_else_is_known(events, others, mine):
-    told = background(mine, events, others, BERLIN)
-    assert told is not None
-    assert_harmless(told)
+@given(events=st.lists(EVENTS, max_size=12), others=MANY, mine=INCIDENTS, huge=st.one_of(st.none(), HUGE))
+def test_slack_takes_all_that_else_is_known(events, others, mine, huge):
+    if huge is not None:
+        events = [
+            msgspec.structs.replace(each, **dict.fromkeys(TEXT_FIELDS, f"{number}{huge}")) for number, each in enumerate(events)
+        ]
+    for told in (background(mine, events, others, BERLIN), background(mine, [], others, BERLIN, events)):
+        assert told is not None
+        assert_harmless(told)
     assert_harmless(closing(mine, BERLIN))
 
 
@@ -193,3 +209,21 @@ def test_usual_places_and_hours_come_from_logins_alone():
     assert "*Usual places*  Berlin DE (12)" in words
     assert "03:00–04:00 CET, on 12 days" in words
     assert background(an_incident([]), [], [], BERLIN) is None
+
+
+def test_a_burst_before_it_hides_nothing_of_what_the_account_did():
+    usual = [known(-n * 60, outcome="success", ip="192.0.2.1") for n in range(12, 0, -1)]
+    burst = [known(n) for n in range(30)]
+    told = background(an_incident([]), [*reversed(burst), *reversed(usual)], [], BERLIN)
+    assert told is not None
+    assert "logged in ×12" in str(told.blocks)
+    assert "wrong login or password ×30" in str(told.blocks)
+
+
+def test_the_thread_of_a_spray_says_which_accounts_it_tried():
+    tried = [known(0), known(1), *(event(n, login=f"user{n}", account=f"user{n}") for n in range(2, 30))]
+    told = background(an_incident([], fields=("ip",), key=("203.0.113.7",)), [], [], BERLIN, tried)
+    assert told is not None
+    assert "*In the directory*\nanna@example.com (2)" in told.blocks[0]["text"]["text"]
+    assert "*Typed, no account of this portal*\nuser2 (1), user3 (1)" in told.blocks[1]["text"]["text"]
+    assert "and 8 more" in told.blocks[1]["text"]["text"]
