@@ -61,6 +61,8 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="c
     geo: tuple[float, float] | None = None
     network: str | None = None
     ip_partial: bool = False
+    # when: its date may be an hour off
+    hour_doubtful: bool = False
     # audit feed
     action_type: str | None = None
     product: str | None = None

@@ -75,6 +75,7 @@ class _Row(msgspec.Struct, rename="camel", gc=False):
     geo: tuple[float, float] | None = None
     network: str | None = None
     ip_partial: bool | None = None
+    hour_doubtful: bool | None = None
 
 
 class _Envelope(msgspec.Struct):
@@ -89,7 +90,7 @@ _RAW_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 _AS_TYPED = ("user", "user_id", "login", "action", "country", "city", "browser", "platform", "page")
 _AUDIT = ("action_type", "product", "location", "target", "entries", "context")
 _TEXT = (*_AS_TYPED, *_AUDIT, "ip", "portal", "account", "name", "email", "role", "status", "country_code", "network")
-_FLAGS = ("known", "tfa", "ip_partial")
+_FLAGS = ("known", "tfa", "ip_partial", "hour_doubtful")
 _ENRICHMENT = (
     "account",
     "known",
@@ -219,6 +220,8 @@ def to_public(event: Event) -> dict[str, Any]:
         del public["known"]
     if not event.ip_partial:
         del public["ipPartial"]
+    if not event.hour_doubtful:
+        del public["hourDoubtful"]
     return public
 
 
@@ -355,7 +358,7 @@ def _likely_feed(row: _Row) -> Feed:
 
 def _exported(event: Event, row: _Row, *, clean: bool) -> Event:
     """The event with who and where, as `export` wrote them."""
-    given = {name: value for name in _ENRICHMENT if (value := getattr(row, name)) is not None}
+    given = {name: value for name in (*_ENRICHMENT, "hour_doubtful") if (value := getattr(row, name)) is not None}
     if not given:
         return event
     if "groups" in given:

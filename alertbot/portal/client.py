@@ -14,7 +14,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -42,6 +42,7 @@ from alertbot.errors import (
 )
 from alertbot.event import Feed
 from alertbot.moments import from_us
+from alertbot.portal.doubt import doubted
 from alertbot.portal.people import PeoplePage, parse_people
 from alertbot.rows import Page, parse_answer, parse_page
 from alertbot.settings import PortalSettings, check_url, is_loopback
@@ -117,14 +118,19 @@ class PortalClient:
 
     async def last(self, feed: Feed = "login") -> Answer[Page]:
         """The newest 20 events."""
-        return await self._get(f"/security/audit/{_FEED_PATHS[feed]}/last", {}, self._reader_of(feed))
+        return self._doubted(await self._get(f"/security/audit/{_FEED_PATHS[feed]}/last", {}, self._reader_of(feed)))
 
     async def page(self, feed: Feed, start_index: int, count: int, since_us: int | None = None) -> Answer[Page]:
         """Events, newest first; `since_us` leaves out the older ones of this page (it is sent in whole seconds)."""
         query = {"count": str(count), "startIndex": str(start_index)}
         if since_us is not None:
             query["from"] = from_us(since_us - since_us % 1_000_000).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return await self._get(f"/security/audit/{_FEED_PATHS[feed]}/filter", query, self._reader_of(feed))
+        return self._doubted(await self._get(f"/security/audit/{_FEED_PATHS[feed]}/filter", query, self._reader_of(feed)))
+
+    def _doubted(self, answer: Answer[Page]) -> Answer[Page]:
+        """With its dates that may be an hour off marked."""
+        now = answer.portal_now or answer.answered_at
+        return replace(answer, content=doubted(answer.content, now, self.portal.zone))
 
     async def people(self, start_index: int, count: int) -> Answer[PeoplePage]:
         """A page of the directory."""

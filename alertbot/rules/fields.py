@@ -23,6 +23,7 @@ KINDS: dict[str, Kind] = {
     "known": "bool",
     "tfa": "bool",
     "ipPartial": "bool",
+    "hourDoubtful": "bool",
     "geo": "place",
     "groups": "several",
 }
@@ -30,7 +31,7 @@ KINDS: dict[str, Kind] = {
 
 FEW_VALUES = frozenset(
     {"feed", "portal", "event", "actionId", "outcome", "method", "reason", "known", "role", "status", "tfa"}
-    | {"ipPartial", "countryCode"}
+    | {"ipPartial", "hourDoubtful", "countryCode"}
 )
 """Fields that hold one of few values, whatever an outsider types: answers about them can be remembered."""
 

@@ -28,6 +28,7 @@ VALUES: Mapping[str, frozenset[str]] = {
     "known": frozenset({"true", "false"}),
     "tfa": frozenset({"true", "false"}),
     "ipPartial": frozenset({"true", "false"}),
+    "hourDoubtful": frozenset({"true", "false"}),
 }
 """Fields that hold one of few values, and these."""
 

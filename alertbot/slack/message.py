@@ -333,6 +333,8 @@ def _warning(story: Story) -> Iterable[Block]:
         ("device", words.device(event)),
     )
     found = [f"the {label} {remark}" for label, value in values if value for remark in text.remarks(value)]
+    if any(one.hour_doubtful for one in story.evidence):
+        found.append("the time may be an hour off, as the portal's clock went back or runs ahead")
     if found:
         yield blocks.context(f"⚠ Careful: {'; '.join(found)}.")
 

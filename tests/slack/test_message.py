@@ -195,6 +195,11 @@ def test_a_cut_ipv6_address_is_not_shown_as_an_address():
     assert "IPv6 2001… (cut by the portal)" in told([known(0, ip="2001", ip_partial=True)]).text
 
 
+def test_a_time_that_may_be_an_hour_off_says_so() -> None:
+    assert "an hour off" in str(told([known(0), known(60, hour_doubtful=True)]).blocks)
+    assert "an hour off" not in str(told([known(0), known(60)]).blocks)
+
+
 def test_an_incident_without_events_still_says_what_and_when():
     message = told([], fields=("portal",), key=("main",))
     assert "no account" in message.text
