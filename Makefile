@@ -32,6 +32,7 @@ $(READY): pyproject.toml $(STALE)
 demo: $(READY)   ## the whole of it on this machine: a portal, an attack, the bot, a Slack
 	@$(BIN)/alertbot demo $(ARGS)
 
+# Three at once on two cores: tests wait for polls more than they compute. All of a file in one place: some share what they made.
 test: $(READY)   ## all tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
@@ -56,7 +57,7 @@ bench: $(READY)  ## how fast and how small, a quarter of an hour; PART="engine t
 	@$(BIN)/python -c 'import elastalert, pytz, tzlocal' 2>/dev/null || \
 	  $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check --editable '.[dev,bench]'
 	@if [ -n "$(PART)" ]; then $(BIN)/python -W ignore -m benchmarks.$(PART); else \
-	  missed=0; for part in engine elastalert portals; do $(BIN)/python -W ignore -m benchmarks.$$part || missed=1; done; \
+	  missed=0; for part in startup engine elastalert portals; do $(BIN)/python -W ignore -m benchmarks.$$part || missed=1; done; \
 	  exit $$missed; fi
 
 clean:           ## take away what was built, the environment too

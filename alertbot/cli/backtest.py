@@ -122,9 +122,7 @@ def _from_file(events: Path | None, people: Path | None) -> list[Event]:
 
 
 def _print(report: Report) -> None:
-    from rich.table import Table
-
-    from alertbot.cli.terminal import out
+    from alertbot.cli.terminal import out, table
     from alertbot.moments import from_us
     from alertbot.slack.text import terminal
 
@@ -132,9 +130,7 @@ def _print(report: Report) -> None:
     if report.first_us is None or report.last_us is None:
         console.print("No events: nothing to look for rules in.")
         return
-    findings = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("fired", "level", "rule", "who or what", "count", "until"):
-        findings.add_column(column, justify="right" if column == "count" else "left", overflow="fold")
+    findings = table("fired", "level", "rule", "who or what", "count", "until", whole=("level", "rule"), numbers=("count",))
     for found in report.findings:
         findings.add_row(
             f"{from_us(found.at_us):%Y-%m-%d %H:%M:%S}",
@@ -147,9 +143,7 @@ def _print(report: Report) -> None:
     if report.findings:
         console.print(findings)
         console.print()
-    summary = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("rule", "level", "findings", "a day"):
-        summary.add_column(column, justify="right" if column in ("findings", "a day") else "left")
+    summary = table("rule", "level", "findings", "a day", whole=("rule",), numbers=("findings", "a day"))
     for rule, count in report.by_rule():
         summary.add_row(rule.name, rule.level, f"{count:,}", f"{count / report.days:.2f}" if count else "")
     console.print(summary)

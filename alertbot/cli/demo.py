@@ -158,14 +158,12 @@ class Terminal:
 
     def count(self, lines: Sequence[Line]) -> None:
         """The count at the end."""
-        from rich.table import Table
+        from alertbot.cli.terminal import table
 
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("", "counted", "expected", ""):
-            table.add_column(column, justify="left" if not column else "right")
+        counted = table("", "counted", "expected", " ", numbers=("counted", "expected"))
         for line in lines:
             style = "green" if line.right else "bold red"
-            table.add_row(line.what, line.counted, line.expected, "right" if line.right else "WRONG", style=style)
-        self._console.print(table, soft_wrap=False)
+            counted.add_row(line.what, line.counted, line.expected, "right" if line.right else "WRONG", style=style)
+        self._console.print(counted, soft_wrap=False)
         if all(line.right for line in lines):
             self._console.print("Nothing lost, nothing doubled.")

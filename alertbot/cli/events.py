@@ -24,7 +24,6 @@ _COLUMNS = (
 )
 _LONG = 500
 _PATIENCE_S = 300
-_PIPED_WIDTH = 200
 
 
 def events(
@@ -136,25 +135,19 @@ def _progress(zone: tzinfo) -> Iterator[Progress]:
 
 
 def _as_table(found: Sequence[Event], zone: tzinfo) -> None:
-    from rich.table import Table
-
-    from alertbot.cli.terminal import out
+    from alertbot.cli.terminal import out, table
     from alertbot.moments import from_us
     from alertbot.slack.text import terminal
 
     console = out()
-    if not console.is_terminal:
-        console.width = _PIPED_WIDTH
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("when", "who", "what", "from", "with"):
-        table.add_column(column, overflow="fold", no_wrap=column == "when")
+    listed = table("when", "who", "what", "from", "with", whole=("when",))
     for event in found:
         style = "red" if event.outcome == "failure" else ""
         where, device = _joined(event.ip, event.city, event.country), _joined(event.browser, event.platform)
         cells = (_who(event), _what(event), where, device)
-        table.add_row(f"{from_us(event.at_us, zone):%Y-%m-%d %H:%M:%S}", *map(terminal, cells), style=style)
+        listed.add_row(f"{from_us(event.at_us, zone):%Y-%m-%d %H:%M:%S}", *map(terminal, cells), style=style)
     if found:
-        console.print(table)
+        console.print(listed)
         console.print()
     console.print(f"{len(found):,} {'event' if len(found) == 1 else 'events'}. Times are {zone}.")
 

@@ -135,19 +135,15 @@ def _print(told: dict[str, Any]) -> None:
 
 
 def _print_event(one: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    from alertbot.cli.terminal import out
+    from alertbot.cli.terminal import out, table
     from alertbot.slack.text import terminal
 
     event, console = one["event"], out()
     console.print(_line(event))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("rule", "level", "outcome", "why"):
-        table.add_column(column, overflow="fold")
+    reasons = table("rule", "level", "outcome", "why", whole=("rule",))
     for rule in one["rules"]:
-        table.add_row(rule["rule"], rule["level"], rule["outcome"].replace("_", " "), terminal(rule["why"]))
-    console.print(table, soft_wrap=False)
+        reasons.add_row(rule["rule"], rule["level"], rule["outcome"].replace("_", " "), terminal(rule["why"]))
+    console.print(reasons, soft_wrap=False)
 
 
 def _print_finding(told: dict[str, Any]) -> None:

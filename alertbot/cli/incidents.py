@@ -251,10 +251,8 @@ def _say(value: object) -> None:
 
 
 def _table(found: Sequence[Incident], settings: Settings) -> None:
-    from rich.table import Table
-
     from alertbot.cli.opened import zone_of
-    from alertbot.cli.terminal import out
+    from alertbot.cli.terminal import out, table
     from alertbot.moments import from_us
     from alertbot.slack.text import terminal
 
@@ -262,11 +260,10 @@ def _table(found: Sequence[Incident], settings: Settings) -> None:
     if not found:
         console.print("Nothing is open.")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("incident", "last seen", "level", "title", "who or what", "count", "state"):
-        table.add_column(column, justify="right" if column == "count" else "left", overflow="fold")
+    names = ("incident", "last seen", "level", "title", "who or what", "count", "state")
+    listed = table(*names, whole=("incident", "last seen", "level"), numbers=("count",))
     for one in found:
-        table.add_row(
+        listed.add_row(
             one.id[:8],
             f"{from_us(one.last_us, zone_of(settings, one.portal)):%m-%d %H:%M}",
             one.level,
@@ -275,7 +272,7 @@ def _table(found: Sequence[Incident], settings: Settings) -> None:
             f"{one.count:,}",
             terminal(state(one)),
         )
-    console.print(table)
+    console.print(listed)
 
 
 def who_or_what(incident: Incident) -> str:

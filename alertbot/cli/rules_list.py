@@ -11,6 +11,9 @@ import typer
 
 from alertbot.cli.options import Config, Format, FormatOption
 
+ROOM_FOR_TITLES = 110
+"""How wide a terminal must be for a rule's title to stand beside its name."""
+
 if TYPE_CHECKING:
     from alertbot.rules.model import Rule
     from alertbot.settings import Settings
@@ -90,30 +93,29 @@ def _table(
     wishes: Mapping[str, int],
     settings: Settings,
 ) -> None:
-    from rich.table import Table
-
-    from alertbot.cli.terminal import out
+    from alertbot.cli.terminal import out, table
     from alertbot.moments import from_us
     from alertbot.slack.text import terminal
 
     console, zone = out(), settings.portals[0].zone
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("rule", "level", "mode", "findings", "last", "wishes", "title"):
-        right = column in ("findings", "wishes")
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    names = ["rule", "level", "mode", "findings", "last"]
+    names += ["wishes"] if any(wishes.values()) else []
+    names += ["title"] if console.width >= ROOM_FOR_TITLES else []
+    listed = table(*names, whole=("rule", "level", "mode"), numbers=("findings", "wishes"))
     for rule in known.values():
         at_us = last_us[rule.name]
         count = sum(one.count for one in of_rule[rule.name])
-        table.add_row(
-            rule.name,
-            rule.level,
-            rule.mode,
-            f"{count:,}" if count else "",
-            f"{from_us(at_us, zone):%Y-%m-%d %H:%M}" if at_us is not None else "never",
-            f"{wishes[rule.name]:,}" if wishes[rule.name] else "",
-            terminal(rule.title),
-        )
-    console.print(table)
+        cells = {
+            "rule": rule.name,
+            "level": rule.level,
+            "mode": rule.mode,
+            "findings": f"{count:,}" if count else "",
+            "last": f"{from_us(at_us, zone):%Y-%m-%d %H:%M}" if at_us is not None else "never",
+            "wishes": f"{wishes[rule.name]:,}" if wishes[rule.name] else "",
+            "title": terminal(rule.title),
+        }
+        listed.add_row(*(cells[name] for name in names))
+    console.print(listed)
     console.print(f"\nFindings of the past included; times are {zone}.")
 
 

@@ -183,9 +183,7 @@ def _list(config: Any, format_: Format, *, with_over: bool = False) -> None:
 
 
 def _table(found: Sequence[Silence], held: dict[str, int], settings: Settings) -> None:
-    from rich.table import Table
-
-    from alertbot.cli.terminal import out
+    from alertbot.cli.terminal import out, table
     from alertbot.moments import from_us
     from alertbot.slack.text import terminal
 
@@ -193,15 +191,13 @@ def _table(found: Sequence[Silence], held: dict[str, int], settings: Settings) -
     if not found:
         console.print("Nothing is silenced.")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("silence", "until", "what", "holds back", "by", "why"):
-        table.add_column(column, overflow="fold")
+    listed = table("silence", "until", "what", "holds back", "by", "why", whole=("silence",))
     for one in found:
         until = f"{from_us(one.until_us, zone):%Y-%m-%d %H:%M}"
         ended = f"{until}, lifted" if one.lifted_by else until
         count = f"{held[one.id]} incident" + ("" if held[one.id] == 1 else "s")
-        table.add_row(one.id, ended, terminal(one.what), count, terminal(one.by), terminal(one.reason))
-    console.print(table)
+        listed.add_row(one.id, ended, terminal(one.what), count, terminal(one.by), terminal(one.reason))
+    console.print(listed)
     console.print(f"\nTimes are {zone}.")
 
 

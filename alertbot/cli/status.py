@@ -57,16 +57,14 @@ def status(
 
 
 def _portals(console: Console, now: Standing) -> None:
-    from rich.table import Table
-
+    from alertbot.cli.terminal import table
     from alertbot.slack.text import terminal
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("portal", "last read", "newest event", "events", "plan", "clock", "watched since"):
-        table.add_column(column, justify="right" if column == "events" else "left", overflow="fold")
+    names = ("portal", "last read", "newest event", "events", "plan", "clock", "watched since")
+    listed = table(*names, numbers=("events",))
     for portal in now.portals:
         state, zone = portal.state, portal.settings.zone
-        table.add_row(
+        listed.add_row(
             portal.settings.name,
             f"{_span(now, state.last_poll_us)} ago" if state.last_poll_us else "never",
             _moment(portal.newest_us, zone) if portal.newest_us else "none",
@@ -75,7 +73,7 @@ def _portals(console: Console, now: Standing) -> None:
             _clock(state.skew_us),
             _moment(state.watching_since_us, zone) if state.watching_since_us is not None else "not yet",
         )
-    console.print(table)
+    console.print(listed)
     for one in now.blind:
         said = terminal(f"! {one.portal}: {one.kind} since {_span(now, one.since_us)}: {one.said}")
         console.print(said, style="yellow")
@@ -153,19 +151,16 @@ def _work(console: Console, now: Standing, settings: Settings) -> None:
 
 
 def _incidents(console: Console, title: str, found: list[Incident], settings: Settings, now: Standing) -> None:
-    from rich.table import Table
-
     from alertbot.cli.incidents import who_or_what
     from alertbot.cli.opened import zone_of
+    from alertbot.cli.terminal import table
     from alertbot.slack.text import terminal
 
     console.print(f"{title} ({len(found):,})", style="bold")
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for _ in range(6):
-        table.add_column(overflow="fold")
+    work = table(*[""] * 6)
     for one in found[:LISTED]:
         has = f"{one.by}, for {_span(now, one.by_at_us)}" if one.work == "acknowledged" and one.by_at_us else ""
-        table.add_row(
+        work.add_row(
             one.id[:8],
             one.level,
             terminal(one.title),
@@ -173,7 +168,7 @@ def _incidents(console: Console, title: str, found: list[Incident], settings: Se
             f"{one.count:,} since {_moment(one.first_us, zone_of(settings, one.portal))}",
             terminal(has),
         )
-    console.print(table)
+    console.print(work)
     if len(found) > LISTED:
         console.print(f"and {len(found) - LISTED:,} more: alertbot incidents")
     console.print()

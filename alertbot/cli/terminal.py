@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+
+PIPED_WIDTH = 200
+"""Where no terminal says how wide it is, rows are for a file or another program: they stay lines."""
 
 T = TypeVar("T")
 
@@ -30,7 +34,21 @@ def _console(*, stderr: bool) -> Console:
             """Leave it to `main`, which ends quietly."""
             raise
 
-    return Piped(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+    piped = not sys.stdout.isatty()
+    width = PIPED_WIDTH if piped else None
+    return Piped(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=piped, width=width)
+
+
+def table(*names: str, whole: Collection[str] = (), numbers: Collection[str] = ()) -> Table:
+    """A table for results, empty yet. Columns in `whole` are never broken over lines; `numbers` stand to the right."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, header_style="bold", show_header=any(names))
+    for name in names:
+        made.add_column(
+            name, justify="right" if name in numbers else "left", overflow="fold", no_wrap=name in (*whole, *numbers)
+        )
+    return made
 
 
 def say(text: str) -> None:

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -47,14 +46,7 @@ def works(monkeypatch: pytest.MonkeyPatch) -> Any:
     return run
 
 
-def test_help_is_there_at_once_and_loads_nothing_heavy() -> None:
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        done = shell("--help")
-        seconds.append(time.perf_counter() - start)
-        assert done.returncode == 0
-    assert min(seconds) < 0.4
+def test_help_loads_nothing_heavy() -> None:
     loaded = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "alertbot", "--help"], capture_output=True, text=True, check=True
     ).stderr
