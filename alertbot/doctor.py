@@ -25,7 +25,6 @@ from alertbot.lookout import Key, parse_key
 from alertbot.moments import from_us, show_duration
 from alertbot.outbox import Message, entry_id
 from alertbot.portal.client import PortalClient, connect
-from alertbot.portal.cursor import LAST
 from alertbot.portal.people import Person, read_people
 from alertbot.portal.walk import PAGE
 from alertbot.routing import names
@@ -81,17 +80,18 @@ class Check:
 async def look_at_portals(settings: Settings, now_us: int) -> dict[str, list[Check]]:
     """All portals, several at once."""
     room = asyncio.Semaphore(AT_ONCE)
+    ends_sessions = settings.slack is not None and bool(settings.slack.end_sessions)
 
     async def look(portal: PortalSettings) -> list[Check]:
         async with room, connect([portal], portal.ca) as http:
-            return await look_at_portal(PortalClient(portal, http, patience=PATIENCE), now_us)
+            return await look_at_portal(PortalClient(portal, http, patience=PATIENCE), now_us, ends_sessions=ends_sessions)
 
     found = await asyncio.gather(*(look(portal) for portal in settings.portals))
     return {portal.name: checks for portal, checks in zip(settings.portals, found, strict=True)}
 
 
-async def look_at_portal(client: PortalClient, now_us: int) -> list[Check]:
-    """One portal: what cannot be tried because of what came before says so."""
+async def look_at_portal(client: PortalClient, now_us: int, *, ends_sessions: bool = False) -> list[Check]:
+    """One portal: what cannot be tried because of what came before says so. `ends_sessions`: somebody may have it end some."""
     portal = client.portal
     try:
         key = parse_key((await client.key()).content)
@@ -101,7 +101,7 @@ async def look_at_portal(client: PortalClient, now_us: int) -> list[Check]:
     people, directory = await _directory(client)
     owner = next((one for one in people if key.owner_id and one.id == key.owner_id), None)
     readable, plan = await _history(client)
-    checks += [_rights(readable, owner, key), _scopes(key, readable=readable is None), plan]
+    checks += [_rights(readable, owner, key), _scopes(key, readable=readable is None, ends_sessions=ends_sessions), plan]
     checks += [await _lifetime(client), directory, _skew(client), Check("addresses", "remark", "They can be forged.", _FORGED)]
     return checks
 
@@ -162,11 +162,9 @@ async def _history(client: PortalClient) -> tuple[PortalError | None, Check]:
     """Why the history cannot be read, if so; and the plan."""
     try:
         page = (await client.page("login", 0, PAGE)).content
-        if page.rows == LAST:
-            again = (await client.page("login", 1, PAGE)).content
-            if [one.id for one in again.events] == [one.id for one in page.events]:
-                said = "The plan has no audit service: only the newest 20 events are shown, and what comes faster is lost."
-                return None, Check("plan", "red", said, "Take a paid plan with the audit service.")
+        if await client.shows_newest_only("login", page):
+            said = "The plan has no audit service: only the newest 20 events are shown, and what comes faster is lost."
+            return None, Check("plan", "red", said, "Take a paid plan with the audit service.")
     except PlanMissing as error:
         return None, Check("plan", "red", str(error), "Take a paid plan with the audit service.")
     except PortalError as error:
@@ -187,11 +185,14 @@ def _rights(unreadable: PortalError | None, owner: Person | None, key: Key) -> C
     return Check("rights", "ok", f"{who} may read the login history.")
 
 
-def _scopes(key: Key, *, readable: bool) -> Check:
+def _scopes(key: Key, *, readable: bool, ends_sessions: bool) -> Check:
     has = ", ".join(key.permissions) or "none told"
     if READS.isdisjoint(key.permissions):
         state: State = "remark" if readable else "red"
         return Check("scopes", state, f"It has {has}.", f"Give the key the scope *:read ({_KEYS}).")
+    if ends_sessions and WRITES.isdisjoint(key.permissions):
+        said = f"It has {has}: nobody can end sessions, though `end_sessions` says who may."
+        return Check("scopes", "remark", said, f"Give the key the scope *:write ({_KEYS}), or leave `end_sessions` out.")
     ends = "it may end sessions" if not WRITES.isdisjoint(key.permissions) else "it reads only, and ends no sessions"
     return Check("scopes", "ok", f"It has {has}: {ends}.")
 
@@ -202,7 +203,8 @@ async def _lifetime(client: PortalClient) -> Check:
     except PortalError as error:
         return Check("lifetime", "remark", *_parted(error))
     if keeps is None:
-        return Check("lifetime", "remark", "The portal does not say how long it keeps its history.")
+        said = "The portal does not say how long it keeps its history: 180 days at most."
+        return Check("lifetime", "remark", said, "Look into the portal's security settings.")
     if keeps < client.portal.history:
         said = f"It keeps its history {show_duration(keeps)}, and {show_duration(client.portal.history)} are wanted."
         return Check("lifetime", "remark", said, "Lengthen it in the portal's security settings, or shorten `history`.")
@@ -212,7 +214,8 @@ async def _lifetime(client: PortalClient) -> Check:
 def _skew(client: PortalClient) -> Check:
     skew, most = client.skew, client.portal.max_skew
     if skew is None:
-        return Check("clock", "remark", "The portal does not tell its time.")
+        said = "The portal does not tell its time: alertbot goes by its own."
+        return Check("clock", "remark", said, "Let the proxy before the portal leave the header Date in its answers.")
     said = f"Its clock is {abs(skew).total_seconds():.0f} s {'ahead of' if skew > timedelta() else 'behind'} ours."
     if most is not None and abs(skew) > most:
         return Check("clock", "red", said, "One of them is wrong: let NTP set both, or say what is too much with `max_skew`.")

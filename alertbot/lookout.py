@@ -74,6 +74,7 @@ class _Watched:
     failed: bool = False
     no_plan: bool = False
     key_due_us: int = 0
+    key: Key | None = None
 
 
 class Lookout:
@@ -186,12 +187,19 @@ class Lookout:
     # -- keys ----------------------------------------------------------------------------------------------------------
 
     async def look_at_keys(self) -> None:
-        """Ask each portal about its key, daily, until it is cancelled."""
+        """Ask each portal about its key, daily, until it is cancelled; people are told of its end to the hour."""
         while True:
-            due = [one for one in self._watched.values() if one.key_due_us <= self._now_us()]
-            for one in due:
-                await self._look_at_key(one)
+            await self.ask_about_keys()
             await asyncio.sleep(KEYS_LOOK_S)
+
+    async def ask_about_keys(self) -> None:
+        """Ask where it is due; of a key that is known, its end comes nearer meanwhile."""
+        for one in list(self._watched.values()):
+            if one.key_due_us <= self._now_us():
+                await self._look_at_key(one)
+            if one.key is not None:
+                name = one.settings.name
+                self._troubles.key_ends(name, one.key.end_us, _ending(name, one.key), self._now_us())
 
     def key_changed(self, portal: str) -> None:
         """Another key is in use: ask about it soon."""
@@ -208,7 +216,7 @@ class Lookout:
         one.key_due_us = self._now_us() + span_us(KEYS_EVERY)
         ends = iso(key.end_us) if key.end_us is not None else None
         log.info("key", portal=name, key=key.name, owner=key.owner, scopes=list(key.permissions), ends=ends)
-        self._troubles.key_ends(name, key.end_us, _ending(name, key), self._now_us())
+        one.key = key
 
 
 def parse_key(content: Mapping[str, Any]) -> Key:

@@ -31,6 +31,8 @@ def settings_of(sandbox: Sandbox, folder: Path, environment: Mapping[str, str] |
 async def portal_checks(settings: Settings) -> dict[str, Check]:
     now_us = time.time_ns() // 1_000
     (checks,) = (await look_at_portals(settings, now_us)).values()
+    for check in checks:
+        assert check.mend or check.state in ("ok", "untried"), f"{check} does not say how to mend it"
     return {check.what: check for check in checks}
 
 
@@ -74,6 +76,26 @@ async def test_plan_lifetime_and_clock(tmp_path: Path) -> None:
         assert "30" in checks["clock"].said
         office.portal.settings = msgspec.structs.replace(wrong, plan="unpaid")
         assert (await portal_checks(settings_of(office.sandbox, tmp_path)))["plan"].state == "red"
+
+
+async def test_twenty_events_are_no_missing_plan(tmp_path: Path) -> None:
+    async with world(tmp_path, history=20) as office:
+        checks = await portal_checks(settings_of(office.sandbox, tmp_path))
+        assert checks["plan"].state == "ok"
+        office.fail("anna@example.com", 20)
+        office.portal.settings = msgspec.structs.replace(office.portal.settings, plan="none")
+        checks = await portal_checks(settings_of(office.sandbox, tmp_path))
+        assert checks["plan"].state == "red", "also where all of them are of one second, in another order each time"
+
+
+async def test_sessions_that_nobody_can_end_are_named(tmp_path: Path) -> None:
+    async with world(tmp_path) as office:
+        put(office.portal, permissions=("*:read",))
+        slack = {"token": "${SLACK_BOT_TOKEN}", "channel": "#security", "api_url": "${SLACK_API_URL}"}
+        settings = settings_of(office.sandbox, tmp_path, slack={**slack, "end_sessions": ["U1"]})
+        scopes = (await portal_checks(settings))["scopes"]
+        assert (scopes.state, "*:write" in scopes.mend) == ("remark", True)
+        assert (await portal_checks(settings_of(office.sandbox, tmp_path, slack=slack)))["scopes"].state == "ok"
 
 
 async def test_a_portal_that_moved_or_is_away(tmp_path: Path) -> None:

@@ -42,8 +42,10 @@ from alertbot.errors import (
 )
 from alertbot.event import Feed
 from alertbot.moments import from_us
+from alertbot.portal.cursor import LAST
 from alertbot.portal.doubt import doubted
 from alertbot.portal.people import PeoplePage, parse_people
+from alertbot.portal.walk import PAGE
 from alertbot.rows import Page, parse_answer, parse_page
 from alertbot.settings import PortalSettings, check_url, is_loopback
 
@@ -126,6 +128,13 @@ class PortalClient:
         if since_us is not None:
             query["from"] = from_us(since_us - since_us % 1_000_000).strftime("%Y-%m-%dT%H:%M:%SZ")
         return self._doubted(await self._get(f"/security/audit/{_FEED_PATHS[feed]}/filter", query, self._reader_of(feed)))
+
+    async def shows_newest_only(self, feed: Feed, first: Page, since_us: int | None = None) -> bool:
+        """Whether `/filter`, which gave `first` at its beginning, serves `/last` in disguise: there is no audit service.
+
+        The signs are exactly 20 rows, and 20 again where its second page would be.
+        """
+        return first.rows == LAST and (await self.page(feed, PAGE, PAGE, since_us)).content.rows == LAST
 
     def _doubted(self, answer: Answer[Page]) -> Answer[Page]:
         """With its dates that may be an hour off marked."""

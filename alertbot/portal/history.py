@@ -364,7 +364,7 @@ class HistoryReader:
         if page.rows != LAST or ids == self._with_plan:
             disguised = False
         else:
-            disguised = (await self._page(PAGE, floor_us)).content.rows == LAST
+            disguised = await self._client.shows_newest_only(self._feed, page, floor_us)
             self._with_plan = frozenset() if disguised else ids
         self._plan_checked_at = self._monotonic()
         if disguised != self._no_plan:

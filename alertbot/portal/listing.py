@@ -13,7 +13,6 @@ from alertbot.errors import PortalRefused
 from alertbot.event import Event
 from alertbot.identity import Directory, enrich
 from alertbot.portal.client import PortalClient
-from alertbot.portal.cursor import LAST
 from alertbot.portal.people import read_people
 from alertbot.portal.walk import PAGE, Seen, Walk
 from alertbot.rows import Complaint
@@ -89,7 +88,7 @@ async def _read_all(
     while not walk.finished:
         index = walk.next_index
         page = (await client.page("login", index, PAGE, since_us)).content
-        if index == 0 and page.rows == LAST and (await client.page("login", PAGE, PAGE, since_us)).content.rows == LAST:
+        if index == 0 and await client.shows_newest_only("login", page, since_us):
             remarks.append(
                 "The portal's plan has no audit service: these are its newest 20 events, whatever was asked for. A paid plan "
                 "shows all."
