@@ -162,8 +162,9 @@ def _bytes_a_key(rule: Rule, count: int = 200_000) -> float:
     return (after - before) / count
 
 
-def late(report: Report, stored: Sequence[bytes], _: int) -> None:
-    """One event that comes late into a full tail, with all the others folded before."""
+def late(report: Report, stored: Sequence[bytes], rounds: int) -> None:
+    """One event that comes late into a full tail, with all the others folded before: the best of some rounds, as ever, for each
+    of twenty such events, and of these the slowest."""
     events = [_decode(body) for body in stored[-40_000:]]
     start_us = (events[0].at_us // _DAY_US + 1) * _DAY_US + _DAY_US // 3  # at eight in the morning
     apart_us = 7_000_000_000 // 20_000  # 20,000 events in less than two hours
@@ -181,9 +182,13 @@ def late(report: Report, stored: Sequence[bytes], _: int) -> None:
 
         def put(one: Event = one) -> None:
             assert not engine.propose([one]).deep
-            engine.accept()
 
-        times.append(cpu_seconds(put))
+        took = cpu_seconds(put)
+        for _ in range(rounds - 1):
+            engine.drop()
+            took = min(took, cpu_seconds(put))
+        engine.accept()
+        times.append(took)
     report.say(f"A late event with {len(stored):,} events folded and a full tail of 20,000, the slowest of {len(times)}")
     report.figure("putting it in order", max(times) * 1e3, "ms", most=200)
 

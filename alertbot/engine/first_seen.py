@@ -57,29 +57,8 @@ class FirstSeenState(State):
         self.keys: Table[Now] = self.by_key(self.memory_us, _no_match, _same)
         self.values: Table[int] = self.by_place(self.memory_us, _never, _same_int)
 
-    def step(self, event: Event, at_us: int, key: CellKey) -> None:
+    def step(self, event: Event, at_us: int, key: CellKey, *, fires: bool = True) -> None:
         """Fold one match; one without all of the values does not count."""
-        self._see(event, at_us, key, fires=True)
-
-    def teach(self, event: Event, at_us: int, key: CellKey) -> None:
-        """Fold one match that is exempt: it teaches and does not fire."""
-        self._see(event, at_us, key, fires=False)
-
-    @property
-    def dropped(self) -> int:
-        """How many keys were let go before their time."""
-        return self.keys.dropped + self.values.dropped
-
-    def fork(self, record: Record) -> FirstSeenState:
-        """The same state for another fold."""
-        fork = object.__new__(FirstSeenState)
-        State.__init__(fork, self.rule, record)
-        fork.memory_us, fork.learn_us = self.memory_us, self.learn_us
-        fork.values_of, fork.groups = self.values_of, self.groups
-        fork.keys, fork.values = self.keys.fork(record.people), self.values.fork(record.people)
-        return fork
-
-    def _see(self, event: Event, at_us: int, key: CellKey, *, fires: bool) -> None:
         values = self.values_of(event)
         if values is None:
             return
@@ -95,6 +74,24 @@ class FirstSeenState(State):
         keys.cells[key] = (first, at_us, values)
         if new and fires and at_us - first >= self.learn_us:
             self.fire(event, at_us, (event.ref,), at_us)
+
+    def teach(self, event: Event, at_us: int, key: CellKey) -> None:
+        """Fold one match that is exempt: it teaches and does not fire."""
+        self.step(event, at_us, key, fires=False)
+
+    @property
+    def dropped(self) -> int:
+        """How many keys were let go before their time."""
+        return self.keys.dropped + self.values.dropped
+
+    def fork(self, record: Record) -> FirstSeenState:
+        """The same state for another fold."""
+        fork = object.__new__(FirstSeenState)
+        State.__init__(fork, self.rule, record)
+        fork.memory_us, fork.learn_us = self.memory_us, self.learn_us
+        fork.values_of, fork.groups = self.values_of, self.groups
+        fork.keys, fork.values = self.keys.fork(record.people), self.values.fork(record.people)
+        return fork
 
     def _changed(self, at_us: int, key: CellKey, values: CellKey, last: int, before: CellKey | None) -> bool:
         """The key shows other values than before, which were seen `last`; whether all that it shows now are new."""

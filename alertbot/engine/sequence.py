@@ -52,7 +52,14 @@ class SequenceState(State):
         def step(event: Event, at_us: int, key: CellKey) -> None:
             self.match(event, at_us, key, bits)
 
-        return step
+        def later_step(event: Event, at_us: int, key: CellKey) -> None:
+            table = self.table
+            if at_us >= table.turn_us:
+                table.turn(at_us)
+            if table.peek(key) is not None:  # only the first step begins
+                self.match(event, at_us, key, bits)
+
+        return step if bits & 1 else later_step
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match of every step."""
@@ -63,8 +70,6 @@ class SequenceState(State):
         table = self.table
         if at_us >= table.turn_us:
             table.turn(at_us)
-        if not bits & 1 and table.peek(key) is None:
-            return  # only the first step begins
         cell = table.cells[key]
         ref = event.ref
         if cell[0] == ref:
