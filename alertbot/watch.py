@@ -47,7 +47,9 @@ TRIES = 8
 """So often a poll is decided anew when people change its incidents at the same time."""
 
 SLICE = 1_000
-"""So many events are folded at once by a build, before it gives way to polls and messages."""
+"""So many events are fetched from the store at once by a build."""
+AT_ONCE = 100
+"""So many events are folded at once by a build, a millisecond or two, before it gives way to polls and messages."""
 
 log = structlog.get_logger("alertbot.watch")
 
@@ -262,7 +264,11 @@ class PortalWatch:
             self._build_soon()
 
     async def _commit(
-        self, state: PortalState, difference: Difference, brought: Brought, versions: Sequence[RuleVersion] = ()
+        self,
+        state: PortalState,
+        difference: Difference,
+        brought: Brought,
+        versions: Sequence[RuleVersion] = (),
     ) -> None:
         since_us = {**self._versions, **{(v.rule, v.version): v.since_us for v in versions}}
         state = self._with_reading(state)
@@ -333,7 +339,13 @@ class PortalWatch:
     async def _build(self) -> None:
         rules = self._rules if self._next_rules is None else self._next_rules
         settings = self.settings
-        engine = Engine(tuple(rules.values()), settings.name, settings.zone, settings.lateness, gaps={"login": self._gaps})
+        engine = Engine(
+            tuple(rules.values()),
+            settings.name,
+            settings.zone,
+            settings.lateness,
+            gaps={"login": self._gaps},
+        )
         stream = self._store.bodies(self.settings.name)
         try:
             async with self._one_at_a_time:
@@ -343,14 +355,27 @@ class PortalWatch:
                 self._meanwhile = []
             log.debug("build.began", portal=self.settings.name)
             while bodies:
-                engine.load(map(decode, bodies), newest_us)
-                await asyncio.sleep(0)
+                for start in range(0, len(bodies), AT_ONCE):
+                    engine.load(map(decode, bodies[start : start + AT_ONCE]), newest_us)
+                    await self._give_way()
                 bodies = await self._in_store(_slice, stream)
         finally:
             await self._in_store(stream.close)
+        for _ in engine.fold_tail(AT_ONCE):
+            await self._give_way()
         log.debug("build.loaded", portal=self.settings.name)
+        retired = self._engine
         async with self._one_at_a_time:
             await self._exchange(engine, rules)
+        for _ in retired.let_go(AT_ONCE) if retired is not None else ():
+            await self._give_way()
+
+    async def _give_way(self) -> None:
+        """Let others have their turn; a poll that is being evaluated and stored, all of it."""
+        await asyncio.sleep(0)
+        if self._one_at_a_time.locked():
+            async with self._one_at_a_time:
+                pass
 
     async def _exchange(self, engine: Engine, rules: dict[str, Rule]) -> None:
         """Let the new engine take over: what it finds otherwise than the store says is decided and committed."""

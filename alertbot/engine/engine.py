@@ -17,7 +17,7 @@ Nothing counts before `accept`: a caller whose commit failed calls `drop`, and a
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from operator import attrgetter
@@ -147,6 +147,16 @@ class Engine:
                 self._mark = event.order
         self._move_mark()
 
+    def fold_tail(self, at_once: int) -> Iterator[None]:
+        """What follows `load` where others must not wait: look at the tail in pieces of so many events, so that `resume` finds
+        that done and is quick."""
+        ahead = self._settled.fork()
+        for number, event in enumerate(self._tail, 1):
+            ahead.step(event)
+            if number % at_once == 0:
+                yield
+        self._ahead, self._ahead_events = ahead, len(self._tail)
+
     def resume(self, new: Iterable[Event], stored: Iterable[Finding]) -> Difference:
         """Take up the work after `load`: the events that came meanwhile, and the findings that the store holds of these rules.
 
@@ -167,18 +177,22 @@ class Engine:
             for feed in silences.get(found.rule, ()):
                 self.advance_to(found.at_us, feed)  # a clock has been where a silence fired
         self._accepted_now_us = self._now_us
-        return self.propose(new)
+        deep = self._sort_out(new)
+        if self._ahead is not None and self._at_the_end(self._ahead, self._proposed):
+            self._extend(self._ahead, self._proposed)
+            self._compare(self._ahead)
+        else:
+            self._fold_anew()
+        return self._difference(deep)
 
     def propose(self, events: Iterable[Event]) -> Difference:
         """Put new events in order and say what that changes; `accept` or `drop` must follow."""
-        new = sorted(events, key=_ORDER)
-        deep = tuple(event for event in new if event.order <= self._mark)
-        self._proposed = [event for event in new if event.order > self._mark]
+        deep = self._sort_out(events)
         if self._ahead is not None and self._at_the_end(self._ahead, self._proposed):
             self._grow(self._ahead, self._proposed)
         else:
             self._fold_anew()
-        return Difference(tuple(sorted(self._changed.values(), key=_by_firing)), tuple(sorted(self._gone)), deep)
+        return self._difference(deep)
 
     def accept(self) -> None:
         """What was proposed is committed."""
@@ -200,6 +214,13 @@ class Engine:
         self._clear()
         self._ahead = None
 
+    def let_go(self, at_once: int) -> Iterator[None]:
+        """End it in pieces: a large engine that goes at once keeps others waiting. It is of no use afterwards."""
+        self._ahead = None
+        while self._tail:
+            del self._tail[-at_once:]
+            yield
+
     def _clear(self) -> None:
         self._proposed, self._changed, self._gone = [], {}, []
 
@@ -216,6 +237,15 @@ class Engine:
             if self._adopted.take(stored, {**self._settled.record.touched, **fold.record.touched}.values()):
                 self._confirmed[stored.id] = stored
 
+    def _sort_out(self, events: Iterable[Event]) -> tuple[Event, ...]:
+        """Take up new events, but for those that cannot be put in order here: these are given back."""
+        new = sorted(events, key=_ORDER)
+        self._proposed = [event for event in new if event.order > self._mark]
+        return tuple(event for event in new if event.order <= self._mark)
+
+    def _difference(self, deep: tuple[Event, ...]) -> Difference:
+        return Difference(tuple(sorted(self._changed.values(), key=_by_firing)), tuple(sorted(self._gone)), deep)
+
     def _at_the_end(self, ahead: Fold, new: Sequence[Event]) -> bool:
         if not new:
             return True
@@ -223,12 +253,15 @@ class Engine:
 
     def _grow(self, ahead: Fold, new: Sequence[Event]) -> None:
         ahead.record.touched.clear()
+        self._extend(ahead, new)
+        self._changed = self._adopted.told(ahead.record.touched.values())
+
+    def _extend(self, ahead: Fold, new: Sequence[Event]) -> None:
         for event in new:
             ahead.step(event)
         ahead.advance(self._now_us)
         self._tail.extend(new)
         self._ahead_events += len(new)
-        self._changed = self._adopted.told(ahead.record.touched.values())
 
     def _fold_anew(self) -> None:
         for event in self._proposed:
@@ -238,7 +271,11 @@ class Engine:
             self._ahead.step(event)
         self._ahead.advance(self._now_us)
         self._ahead_events = len(self._tail)
-        found = self._adopted.told({**self._settled.record.touched, **self._ahead.record.touched}.values())
+        self._compare(self._ahead)
+
+    def _compare(self, ahead: Fold) -> None:
+        """What all that was found differs in from what is confirmed."""
+        found = self._adopted.told({**self._settled.record.touched, **ahead.record.touched}.values())
         self._changed = {name: finding for name, finding in found.items() if self._confirmed.get(name) != finding}
         self._gone = [name for name in self._confirmed if name not in found and name not in self._adopted]
 

@@ -135,6 +135,9 @@ class Bot:
         meanwhile = stored[-2:]
         for cut in range(0, len(stored) - 2, 7):
             engine.load(stored[: len(stored) - 2][cut : cut + 7])
+        if len(stored) % 2:
+            for _ in engine.fold_tail(3):
+                pass
         self.take(engine.resume(meanwhile, self.findings.values()))
         engine.accept()
         return engine
