@@ -7,7 +7,7 @@ portal or Slack said last is in the store.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ from alertbot.selfwatch import Concern
 from alertbot.settings import PortalSettings, Settings
 from alertbot.silences import Silence
 from alertbot.slack.trouble import SocketState, Trouble, Troubles
-from alertbot.store.records import RULES_BROKEN, PortalState
+from alertbot.store.records import DROPPED, RULES_BROKEN, PortalState
 from alertbot.store.reports import Gap, Waiting
 from alertbot.store.store import Store
 
@@ -40,6 +40,8 @@ class PortalStanding:
     newest_us: int | None
     gaps: tuple[Gap, ...]
     watched: bool
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """How many keys each rule let go of before their time, for made-up ones filled its memory."""
     catch_up: Gap | None = None
     """What is being read now, of a first start or after an outage, and was not yet."""
 
@@ -87,7 +89,10 @@ def standing(settings: Settings, store: Store, now_us: int) -> Standing:
     return Standing(
         now_us=now_us,
         portals=tuple(
-            _portal(portal, states.get(portal.name), numbers.get(portal.name, 0), newest.get(portal.name), gaps, now_us)
+            replace(
+                _portal(portal, states.get(portal.name), numbers.get(portal.name, 0), newest.get(portal.name), gaps, now_us),
+                dropped=msgspec.json.decode(store.meta(DROPPED + portal.name) or "{}", type=dict[str, int]),
+            )
             for portal in settings.portals
         ),
         untouched=tuple(one for one in work if one.work == "new" and one.silenced is None),
@@ -175,6 +180,7 @@ def _portal_as_json(one: PortalStanding) -> dict[str, Any]:
         "clock_skew_s": None if state.skew_us is None else state.skew_us / 1_000_000,
         "catching_up": None if one.catch_up is None else _catch_up_as_json(one, one.catch_up),
         "events": one.events,
+        "dropped": dict(one.dropped),
         "gaps": [{"feed": gap.feed, "start": iso(gap.start_us), "end": iso(gap.end_us)} for gap in one.gaps],
     }
 

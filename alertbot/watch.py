@@ -23,6 +23,7 @@ from alertbot.catchup import CatchUp
 from alertbot.commit import Brought, Committer, InStore
 from alertbot.config import PortalSettings
 from alertbot.engine import Difference, Engine
+from alertbot.engine.table import MOST_KEYS
 from alertbot.errors import PortalError, PortalTransient, StaleIncident, StoreError
 from alertbot.event import Event
 from alertbot.identity import Directory, identify, needs_lookup
@@ -35,7 +36,7 @@ from alertbot.portal.notes import Note
 from alertbot.portal.people import Person, read_people
 from alertbot.rules.model import Rule
 from alertbot.store.events import decode
-from alertbot.store.records import PortalState, RuleVersion, StoredPerson
+from alertbot.store.records import DROPPED, PortalState, RuleVersion, StoredPerson
 from alertbot.store.store import Store
 
 PEOPLE_EVERY = timedelta(minutes=15)
@@ -56,7 +57,7 @@ log = structlog.get_logger("alertbot.watch")
 
 class PortalWatch:
     """Watches one portal. `on_commit` is called after each commit that may have something to send, `on_notes` with what the
-    reader has to tell, before that is stored.
+    reader has to tell, before that is stored. `most_keys`: how many keys a rule may hold beside those of people.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class PortalWatch:
         on_commit: Callable[[], None] = lambda: None,
         on_notes: Callable[[Sequence[Note]], Awaitable[None]] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        most_keys: int = MOST_KEYS,
     ) -> None:
         self.settings = settings
         self.ready = asyncio.Event()
@@ -83,6 +85,7 @@ class PortalWatch:
         self._on_commit = on_commit
         self._on_notes = on_notes
         self._monotonic = monotonic
+        self._most_keys = most_keys
         self._state = PortalState(name=settings.name)
         self._directory = Directory(())
         self._people: list[StoredPerson] | None = None
@@ -99,6 +102,7 @@ class PortalWatch:
         self._meanwhile: list[Event] = []
         self._portal_now_us = 0
         self._read_us = 0
+        self._dropped: dict[str, int] | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def open(self) -> None:
@@ -235,7 +239,7 @@ class PortalWatch:
                 rebuild_from_us=_earliest(self._state.rebuild_from_us, difference.deep),
                 last_poll_us=_now_us(),
             )
-            await self._commit(state, difference, brought)
+            await self._commit(state, difference, brought, dropped=engine.dropped)
         except BaseException:
             engine.drop()
             raise
@@ -269,7 +273,9 @@ class PortalWatch:
         difference: Difference,
         brought: Brought,
         versions: Sequence[RuleVersion] = (),
+        dropped: dict[str, int] | None = None,
     ) -> None:
+        """Store what follows. `dropped`: which rules of the engine at work let keys go before their time, and how many."""
         since_us = {**self._versions, **{(v.rule, v.version): v.since_us for v in versions}}
         state = self._with_reading(state)
         async with self._committer.turn:
@@ -285,6 +291,9 @@ class PortalWatch:
                     versions=versions,
                     last_good_us=self._state.last_poll_us,
                 )
+                if dropped is not None and dropped != self._dropped:
+                    note = {DROPPED + state.name: msgspec.json.encode(dropped).decode()}
+                    commit = msgspec.structs.replace(commit, notes={**commit.notes, **note})
                 log.debug("poll.decided", portal=state.name, findings=len(difference.changed), messages=len(commit.outbox))
                 try:
                     await self._in_store(self._store.commit_poll, commit)
@@ -295,6 +304,10 @@ class PortalWatch:
                     break
         log.debug("poll.committed", portal=state.name, events=len(brought.events))
         self._state, self._versions = state, since_us
+        if dropped is not None and dropped != self._dropped:
+            if dropped.keys() - (self._dropped or {}).keys():  # once for each rule; how many goes on being counted in `status`
+                log.warning("engine.keys_dropped", portal=state.name, keys=dropped)
+            self._dropped = dropped
         if commit.outbox:
             self._on_commit()
 
@@ -345,6 +358,7 @@ class PortalWatch:
             settings.zone,
             settings.lateness,
             gaps={"login": self._gaps},
+            most_keys=self._most_keys,
         )
         stream = self._store.bodies(self.settings.name)
         try:
@@ -414,7 +428,7 @@ class PortalWatch:
             rebuild_from_us=_earliest(None, difference.deep),
             last_poll_us=max(state.last_poll_us or 0, self._read_us) or None,
         )
-        await self._commit(state, Difference(tuple(changed), difference.gone, ()), Brought(), new_versions)
+        await self._commit(state, Difference(tuple(changed), difference.gone, ()), Brought(), new_versions, engine.dropped)
         engine.accept()
         self._engine, self._meanwhile = engine, []
         self._latest |= {version.rule: version.version for version in new_versions}

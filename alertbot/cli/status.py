@@ -105,6 +105,11 @@ def _remarks(portal: PortalStanding) -> Iterable[str]:
         yield "not watched now: is alertbot running, and does the portal answer? Its log says more."
     if portal.state.rebuild_from_us is not None:
         yield f"what came late since {_moment(portal.state.rebuild_from_us, portal.settings.zone)} is being put in order."
+    for rule, count in sorted(portal.dropped.items()):
+        yield (
+            f"{rule} has let go of {count:,} keys before their time since the start: made-up logins or addresses filled its "
+            "memory. Accounts of the directory are kept."
+        )
     for gap in portal.gaps[-5:]:
         zone = portal.settings.zone
         yield f"a gap in what could be read: {_moment(gap.start_us, zone)} to {_moment(gap.end_us, zone)}."

@@ -16,6 +16,9 @@ from alertbot.rules.model import Level
 RULES_BROKEN = "rules.broken"
 """The note that says what is wrong with the rule files while the last good rules are at work."""
 
+DROPPED = "dropped."
+"""With a portal's name behind it the note that says which rules had to let keys go before their time, and how many."""
+
 Covered = tuple[int, int]
 """A range of history, start and end in microseconds, inclusive: every event in it is stored."""
 

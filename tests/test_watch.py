@@ -1,0 +1,76 @@
+"""The watch over one portal, in this process: a served portal, a store, and what a poll leaves there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from alertbot.cli import execute
+from alertbot.commit import Committer
+from alertbot.portal.client import PortalClient
+from alertbot.rules.model import Burst
+from alertbot.sandbox.intake import parse_member
+from alertbot.sandbox.portal import SandboxPortal
+from alertbot.sandbox.server import Server
+from alertbot.settings import PortalSettings
+from alertbot.store.records import DROPPED
+from alertbot.store.store import Store
+from alertbot.tell import Outlet
+from alertbot.watch import PortalWatch
+from tests.engine.build import MINUTE, rule
+from tests.sandbox.serving import NOW, portal
+
+
+@asynccontextmanager
+async def watching(store: Store, served: SandboxPortal, **more: Any) -> AsyncIterator[PortalWatch]:
+    """A watch that has polled once and evaluated what it read."""
+
+    async def in_store(function: Callable[..., Any], *args: object, **named: object) -> Any:
+        await asyncio.sleep(0)
+        return function(*args, **named)
+
+    async with Server(served), httpx.AsyncClient() as http:
+        settings = PortalSettings(name="main", url=served.url, api_key=SecretStr(served.key.token))
+        outlet = Outlet(portal="main", channel="#security", zone=ZoneInfo("UTC"), portal_url=served.url)
+        committer = Committer(store, in_store, outlet, old_news=timedelta(hours=1), clock=lambda: time.time_ns() // 1_000)
+        client = PortalClient(settings, http)
+        watch = PortalWatch(settings, [rule(Burst(3, 10 * MINUTE))], client, store, in_store, committer, **more)
+        await watch.open()
+        await watch.poll()
+        await watch.ready.wait()
+        yield watch
+        await watch.close()
+
+
+async def test_keys_that_a_flood_pushed_out_are_counted_and_shown_by_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    anna = parse_member({"id": "u-anna", "email": "anna@example.com"})
+    served = portal(people=[anna])
+    with Store.open(f"sqlite:///{tmp_path}/alertbot.db", write=True) as store:
+        async with watching(store, served, most_keys=20) as watch:
+            assert store.meta(DROPPED + "main") == "{}"
+            for number in range(90):
+                date = (NOW - timedelta(seconds=90 - number)).isoformat()
+                served.add({"login": f"made.up.{number}@example.org", "actionId": 1002, "date": date})
+            await watch.poll()
+        dropped = json.loads(store.meta(DROPPED + "main") or "")
+    assert 60 <= dropped["rule"] <= 90
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DOCSPACE_URL", "https://acme.onlyoffice.com")
+    monkeypatch.setenv("DOCSPACE_API_KEY", "sk-of-nobody")
+    assert execute(["status"]) == 0
+    assert f"rule has let go of {dropped['rule']} keys before their time" in " ".join(capsys.readouterr().out.split())
+    assert execute(["status", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["portals"][0]["dropped"] == dropped
