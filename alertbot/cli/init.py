@@ -37,7 +37,7 @@ def init(config: Config = None) -> None:
         "\nNext:\n"
         f"  1. open {file} and fill in the portal's address; set DOCSPACE_API_KEY and SLACK_BOT_TOKEN\n"
         f"  2. alertbot check{option}    says whether all of it is right\n"
-        f"  3. alertbot events --last{option}    shows the newest logins, straight from the portal\n"
+        f"  3. alertbot doctor{option}    tries portal and Slack for real, and says how to mend what is wrong\n"
         f"  4. alertbot run{option}    watches"
     )
 
