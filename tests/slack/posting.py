@@ -42,6 +42,10 @@ def entry(id_: str, *, channel: str = "#security", **more: Any) -> OutboxEntry:
     return OutboxEntry(id=id_, channel=channel, **(fields | more))
 
 
+class Died(Exception):
+    """The process ends here, without a word."""
+
+
 class Office:
     """Where an outbox is emptied into a Slack, and a test watches."""
 
@@ -53,13 +57,35 @@ class Office:
         self._new = partial(Delivery, store, sender, self.in_store, policy=policy, pace=pace)
         self.delivery: Delivery
         self.task: asyncio.Task[None] | None = None
+        self.deaths: list[tuple[str, str]] = []
+        """The calls to the store before or after which it dies, in this order: `("settle", "before")`."""
+        self._died = asyncio.Event()
 
     async def in_store(self, function: Callable[..., T], *args: object, **named: object) -> T:
         """The store's one thread."""
+        name = getattr(function, "__name__", "")
+        self._die_if(name, "before")
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, partial(function, *args, **named))
+            done = await asyncio.get_running_loop().run_in_executor(self._thread, partial(function, *args, **named))
         finally:
             self._changed.set()
+        if done or name == "settle":  # to claim nothing is no step
+            self._die_if(name, "after")
+        return done
+
+    def _die_if(self, name: str, when: str) -> None:
+        if self.deaths[:1] == [(name, when)]:
+            del self.deaths[0]
+            self._died.set()
+            raise Died
+
+    async def rise(self) -> None:
+        """Start again whenever it has died, until it is cancelled."""
+        while True:
+            await self._died.wait()
+            self._died.clear()
+            await self.crash()
+            self.start()
 
     async def put(self, *entries: OutboxEntry) -> None:
         """Commit entries and say so, as the service does."""

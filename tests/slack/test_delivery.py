@@ -99,6 +99,26 @@ async def test_whatever_slack_answers_each_entry_stands_once(tmp_path: Path, fau
         assert sorted(standing(desk.slack)) == ["o1", "o2", "o3"]
 
 
+DEATHS = [("claim", "after"), ("lookups", "after"), ("settle", "before"), ("settle", "after")]
+OF_EACH_CLASS = (
+    *("500 after it was done", "internal_error", "no answer", "no answer, and done late", "reset after it was done"),
+    *("half an answer", "ratelimited", "service_unavailable", "invalid_auth, for a while", "invalid_blocks"),
+)
+
+
+@pytest.mark.parametrize("fault", OF_EACH_CLASS)
+async def test_whatever_slack_answers_and_wherever_it_dies_each_entry_stands_once(tmp_path: Path, fault: str) -> None:
+    async with office(tmp_path, patience=SHORT) as desk:
+        desk.slack.fault(**FAULTS[fault], skip=1, times=2)
+        desk.deaths = list(DEATHS)
+        rising = asyncio.create_task(desk.rise())
+        await desk.put(entry("o1"), entry("o2"), entry("o3", channel="#security-ops"))
+        await desk.until_sent()
+        rising.cancel()
+        assert desk.deaths == []
+        assert sorted(standing(desk.slack)) == ["o1", "o2", "o3"]
+
+
 async def test_a_message_that_appears_late_is_found_and_not_sent_again(tmp_path: Path) -> None:
     async with office(tmp_path, patience=SHORT, policy=dataclasses.replace(QUICK, patience=timedelta(seconds=2))) as desk:
         number = desk.slack.fault(answer="silence", recorded="late")
