@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,16 @@ def test_it_writes_a_configuration_that_only_wants_the_keys(here: Path, capsys: 
     assert settings.rules == (here / "rules",)
     assert settings.warnings == ()
     assert "alertbot check" in capsys.readouterr().out
+
+
+def test_every_line_that_is_commented_out_works_when_the_mark_is_taken_away(here: Path) -> None:
+    cli.execute(["init"])
+    (here / "company-ca.pem").write_text("")
+    written = (here / "alertbot.yaml").read_text(encoding="utf-8")
+    (here / "alertbot.yaml").write_text(re.sub(r"(?m)^( *)# ?(?=[ -]*[a-z_]+:)", r"\1", written), encoding="utf-8")
+    settings = load(None, ENV | {"SLACK_APP_TOKEN": "xapp-token"})
+    assert settings.warnings == ()
+    assert settings.routes[0].escalate is not None
 
 
 def test_it_copies_every_rule_that_ships(here: Path) -> None:
