@@ -44,6 +44,7 @@ AT_THE_END = ("stopping", "stopped")
 
 NOT_KILLED_AT = {
     "portal.note": "it changes nothing: it is said after the commit of what was read",
+    "engine.keys_dropped": "it changes nothing: it is said after the commit that stores how many",
     "build.failed": "the store is away: nothing was written",
     "store.failed": "the store is away: nothing was written",
     "poll.broken": "a mistake of ours, of which there is none",
