@@ -42,6 +42,10 @@ class CatchUp:
         """Since when something is missing that is being read; None: nothing is."""
         return min((read.since_us for read in self._reads.values()), default=None)
 
+    def left(self, feed: Feed) -> None:
+        """A feed is not read any more."""
+        self._reads.pop(feed, None)
+
     def sees(self, batch: Batch) -> None:
         """A batch comes, and is to be stored; where that fails it comes again."""
         now_us = self._now_us()

@@ -83,6 +83,11 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="c
         return (self.at_us, self.feed, self.id)
 
 
+def event_ref(feed: Feed, number: int) -> EventRef:
+    """The reference of the event with an id."""
+    return EventRef(number * 2 + (feed == "audit"))
+
+
 def feed_of(ref: EventRef) -> Feed:
     """The feed of an event's reference."""
     return "audit" if ref & 1 else "login"

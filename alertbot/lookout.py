@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -18,6 +18,7 @@ import structlog
 
 from alertbot.alarms import Alarm, Post, tell
 from alertbot.errors import LostOwnership, PortalError, StoreError
+from alertbot.event import Feed
 from alertbot.moments import iso, span_us
 from alertbot.outbox import OutboxEntry
 from alertbot.portal.client import PortalClient
@@ -70,11 +71,16 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 class _Watched:
     settings: PortalSettings
     client: PortalClient
-    read_us: int | None = None
-    failed: bool = False
-    no_plan: bool = False
+    read_us: dict[Feed, int] = field(default_factory=dict)
+    failed: set[Feed] = field(default_factory=set)
+    no_plan: set[Feed] = field(default_factory=set)
     key_due_us: int = 0
     key: Key | None = None
+
+    def waited(self, now_us: int) -> timedelta:
+        """For how long a feed was not read to its end, without an error that would say why; the longest of them."""
+        since = [at_us for feed, at_us in self.read_us.items() if feed not in self.failed]
+        return timedelta(microseconds=max(0, now_us - min(since, default=now_us)))
 
 
 class Lookout:
@@ -108,35 +114,53 @@ class Lookout:
 
     # -- what is seen --------------------------------------------------------------------------------------------------
 
-    def failed(self, portal: str, error: PortalError) -> None:
-        """A poll ended with an error."""
-        self._watched[portal].failed = True
-        self._troubles.failed(portal, error, self._now_us())
-
-    def succeeded(self, portal: str) -> None:
-        """A poll read the portal to its end and stored what it brought."""
+    def failed(self, portal: str, feed: Feed, error: PortalError) -> None:
+        """A poll ended with an error. Where the logins cannot be read either, that is what is told."""
         one, now_us = self._watched[portal], self._now_us()
-        waited_us = 0 if one.read_us is None or one.failed else max(0, now_us - one.read_us)
+        one.failed.add(feed)
+        if feed == "login":
+            self._troubles.failed(portal, error, now_us)
+        elif "login" not in one.failed:
+            self._troubles.audit_failed(portal, error, now_us)
+
+    def succeeded(self, portal: str, feed: Feed) -> None:
+        """A poll read a feed to its end and stored what it brought."""
+        one, now_us = self._watched[portal], self._now_us()
+        waited = one.waited(now_us)
+        one.read_us[feed] = now_us
+        one.failed.discard(feed)
+        if feed == "audit":
+            self._troubles.audit_succeeded(portal, now_us)
+        if "login" in one.failed:
+            return
         look = Look(
-            waited=timedelta(microseconds=waited_us),
+            waited=waited,
             poll=one.settings.poll,
-            no_plan=one.no_plan,
+            no_plan=bool(one.no_plan),
             skew=one.client.skew,
             max_skew=one.settings.max_skew,
         )
-        one.read_us, one.failed = now_us, False
         self._troubles.succeeded(portal, look, now_us)
+
+    def left(self, portal: str, feed: Feed) -> None:
+        """A feed is not read any more, for no rule looks at it: it can have no trouble."""
+        one = self._watched[portal]
+        if feed in one.failed or feed in one.read_us:
+            one.failed.discard(feed)
+            one.no_plan.discard(feed)
+            one.read_us.pop(feed, None)
+            self._troubles.audit_succeeded(portal, self._now_us())
 
     async def noted(self, portal: str, notes: Sequence[Note]) -> None:
         """What the reader has to tell, before it is stored; a gap is kept at once, for it is said only once."""
         for note in notes:
             match note.kind:
                 case NoteKind.NO_PLAN:
-                    self._watched[portal].no_plan = True
+                    self._watched[portal].no_plan.add(note.feed)
                 case NoteKind.PLAN_BACK:
-                    self._watched[portal].no_plan = False
+                    self._watched[portal].no_plan.discard(note.feed)
                 case NoteKind.GAP if note.start_us is not None:
-                    self._troubles.missed(portal, note.text, note.start_us, self._now_us())
+                    self._troubles.missed(portal, note.feed, note.text, note.start_us, self._now_us())
                     await self.look()
 
     # -- what is told --------------------------------------------------------------------------------------------------
@@ -147,9 +171,7 @@ class Lookout:
         while True:
             try:
                 for name, one in self._watched.items():
-                    if one.read_us is not None and not one.failed:
-                        waited = timedelta(microseconds=max(0, self._now_us() - one.read_us))
-                        self._troubles.waits(name, waited, one.settings.poll, self._now_us())
+                    self._troubles.waits(name, one.waited(self._now_us()), one.settings.poll, self._now_us())
                 await self.look()
             except LostOwnership:
                 raise

@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 
 from alertbot.errors import KeyRejected, NotAllowed, PlanMissing, PortalError, PortalMoved, PortalRefused, PortalTLSError
+from alertbot.event import Feed
 from alertbot.moments import iso, span_us
 from alertbot.rules.model import Level
 
@@ -48,6 +49,8 @@ class Kind(StrEnum):
     TLS = "self.tls"
     UNREACHABLE = "self.unreachable"
     HISTORY_GAP = "self.history_gap"
+    AUDIT_UNREAD = "self.audit_unread"
+    AUDIT_GAP = "self.audit_gap"
     CLOCK_SKEW = "self.clock_skew"
     LAG = "self.lag"
 
@@ -59,13 +62,14 @@ class Kind(StrEnum):
     @property
     def lasts(self) -> timedelta:
         """How long it must last before it counts."""
-        return timedelta(minutes=5) if self is Kind.UNREACHABLE else timedelta()
+        return timedelta(minutes=5) if self in (Kind.UNREACHABLE, Kind.AUDIT_UNREAD) else timedelta()
 
 
 TAG = "self"
 """The tag of all of them, for routes."""
 
-_MEDIUM = frozenset({Kind.KEY_EXPIRES, Kind.HISTORY_GAP, Kind.CLOCK_SKEW, Kind.LAG})
+_GAPS: dict[Feed, Kind] = {"login": Kind.HISTORY_GAP, "audit": Kind.AUDIT_GAP}
+_MEDIUM = frozenset({Kind.KEY_EXPIRES, *_GAPS.values(), Kind.CLOCK_SKEW, Kind.LAG})
 _WAY = (Kind.UNREACHABLE, Kind.TLS, Kind.PORTAL_MOVED, Kind.KEY_REJECTED, Kind.NO_ADMIN, Kind.PLAN_MISSING)
 """What a request has to get past, in this order: a portal that checks the plan has taken the key."""
 
@@ -124,6 +128,15 @@ class Selfwatch:
         for passed in _WAY[: _WAY.index(kind)]:
             self._end(passed, portal, now_us)
         self._end(Kind.LAG, portal, now_us)
+        self._end(Kind.AUDIT_UNREAD, portal, now_us)
+
+    def audit_failed(self, portal: str, error: PortalError, now_us: int) -> None:
+        """A poll of the audit trail alone ended with an error: the logins can be read."""
+        self._begin(Kind.AUDIT_UNREAD, portal, str(error), now_us)
+
+    def audit_succeeded(self, portal: str, now_us: int) -> None:
+        """A poll read the audit trail to its end."""
+        self._end(Kind.AUDIT_UNREAD, portal, now_us)
 
     def succeeded(self, portal: str, look: Look, now_us: int) -> None:
         """A poll read the portal to its end."""
@@ -149,15 +162,16 @@ class Selfwatch:
             said = f"The portal {portal} was not read to its end for more than {LAG_POLLS} polls."
             self._begin(Kind.LAG, portal, said, now_us - span_us(waited))
 
-    def missed(self, portal: str, said: str, start_us: int, now_us: int) -> None:
-        """There is a gap in what could be read; the same one may be said again."""
-        known = self._concerns.get((Kind.HISTORY_GAP, portal))
+    def missed(self, portal: str, feed: Feed, said: str, start_us: int, now_us: int) -> None:
+        """There is a gap in what could be read of a feed; the same one may be said again."""
+        kind = _GAPS[feed]
+        known = self._concerns.get((kind, portal))
         if known is not None and known.last_us is not None and start_us <= known.last_us:
             return
         count = known.count + 1 if known is not None and known.phase != "over" else 1
         said = said if count == 1 else f"{count:,} gaps, the newest: {said}"
-        self._begin(Kind.HISTORY_GAP, portal, said, now_us)
-        begun = self._concerns[Kind.HISTORY_GAP, portal]
+        self._begin(kind, portal, said, now_us)
+        begun = self._concerns[kind, portal]
         self._put(_replace(begun, said=said, count=count, last_us=start_us, well_us=now_us))
 
     def key_ends(self, portal: str, end_us: int | None, said: str, now_us: int) -> None:
@@ -231,6 +245,6 @@ def lags(waited: timedelta, poll: timedelta) -> bool:
 
 def _well_for(one: Concern) -> timedelta:
     """How long all must be well: four times as long each time that it comes back within a day."""
-    if one.kind is Kind.HISTORY_GAP:
+    if one.kind in _GAPS.values():
         return _GAP_QUIET
     return min(_WELL_FOR_LONGEST, _WELL_FOR * (1 << 2 * min(one.times, 6)))

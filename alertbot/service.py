@@ -36,6 +36,7 @@ from alertbot.errors import (
     RulesError,
     StoreError,
 )
+from alertbot.event import FEEDS, Feed
 from alertbot.lookout import Lookout
 from alertbot.outbox import Message, OutboxEntry, Policy, entry_id
 from alertbot.portal.client import PortalClient, connect
@@ -93,8 +94,9 @@ class Service:
             loop.add_signal_handler(signal.SIGHUP, self._read_secrets_again, lookout)
             watches = [await self._watch(portal, delivery, reception, lookout, stack) for portal in self._settings.portals]
             tasks = [
-                asyncio.create_task(self._watch_for_ever(watch, place, lookout), name=f"watch {watch.settings.name}")
+                asyncio.create_task(self._watch_for_ever(watch, feed, place, lookout), name=f"{feed} of {watch.settings.name}")
                 for place, watch in enumerate(watches)
+                for feed in FEEDS
             ]
             tasks.append(asyncio.create_task(self._announce(watches, delivery), name="announce"))
             tasks += reception.tasks(delivery.wake)
@@ -205,16 +207,20 @@ class Service:
                 break
         stopping.cancel()
 
-    async def _watch_for_ever(self, watch: PortalWatch, place: int, lookout: Lookout) -> None:
+    async def _watch_for_ever(self, watch: PortalWatch, feed: Feed, place: int, lookout: Lookout) -> None:
+        """Poll one feed of a portal, beside the other: one that is long, or fails, keeps nobody from seeing the other."""
         portal = watch.settings
         spread = portal.poll.total_seconds() * place / max(len(self._settings.portals), 1)
         due = time.monotonic() + spread
         said: str | None = None
         failures = 0
         while await self._pause(due - time.monotonic()):
-            due = max(due + watch.interval.total_seconds(), time.monotonic())
+            due = max(due + watch.interval(feed).total_seconds(), time.monotonic())
+            if not watch.reads(feed):
+                lookout.left(portal.name, feed)
+                continue
             try:
-                await watch.poll()
+                await watch.poll(feed)
             except LostOwnership:
                 raise
             except (PortalError, StoreError) as exc:
@@ -225,20 +231,20 @@ class Service:
                     continue
                 failures += 1
                 if isinstance(exc, PortalError):
-                    lookout.failed(portal.name, exc)
+                    lookout.failed(portal.name, feed, exc)
                 if _kind(exc) != said:
                     said = _kind(exc)
-                    log.error("poll.failed", portal=portal.name, error=str(exc))  # noqa: TRY400 -- a sentence for people
+                    log.error("poll.failed", portal=portal.name, feed=feed, error=str(exc))  # noqa: TRY400 -- a sentence for people
                 due = time.monotonic() + _wait_after(exc, portal.poll, failures)
             except Exception:
                 failures += 1
-                log.exception("poll.broken", portal=portal.name)
+                log.exception("poll.broken", portal=portal.name, feed=feed)
                 due = time.monotonic() + REFUSED_EVERY.total_seconds()
             else:
-                lookout.succeeded(portal.name)
+                lookout.succeeded(portal.name, feed)
                 if failures:
                     said, failures = None, 0
-                    log.info("poll.works_again", portal=portal.name)
+                    log.info("poll.works_again", portal=portal.name, feed=feed)
 
     async def _announce(self, watches: Sequence[PortalWatch], delivery: Delivery) -> None:
         """Tell of the first start: all portals at once if they are ready within a minute, else each as it comes."""

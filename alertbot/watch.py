@@ -1,7 +1,8 @@
 """The watch over one portal: poll, store, evaluate, decide, commit; again.
 
-In come the pages of a portal; out goes, in one transaction for each poll, all that follows from them. Nothing counts before
-its commit: after a crash or a failed commit at any point, what was before stands, and the next poll finds the same rows again.
+In come the pages of a portal's feeds; out goes, in one transaction for each poll, all that follows from them. Nothing counts
+before its commit: after a crash or a failed commit at any point, what was before stands, and the next poll finds the same rows
+again. Feeds are polled one beside the other; both are events of one engine, in the order of their dates.
 
 The engine's state is never stored. At the start, after a catch-up, when a row comes too late for the engine, and when rules
 change, an engine is built from the stored events beside the one at work, and takes over when it has seen all of them.
@@ -11,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from itertools import count, islice, pairwise
+from itertools import count, islice
 
 import msgspec
 import structlog
@@ -25,7 +26,8 @@ from alertbot.config import PortalSettings
 from alertbot.engine import Difference, Engine
 from alertbot.engine.table import MOST_KEYS
 from alertbot.errors import PortalError, PortalTransient, StaleIncident, StoreError
-from alertbot.event import Event
+from alertbot.event import FEEDS, Event, Feed
+from alertbot.feeds import Feeds, FeedState, Stage, earliest, gaps_between, is_begun_only, judging, looked_at, looking_at
 from alertbot.identity import Directory, identify, needs_lookup
 from alertbot.incidents import Watch
 from alertbot.moments import span_us, to_us
@@ -91,19 +93,18 @@ class PortalWatch:
         self._people: list[StoredPerson] | None = None
         self._people_due = 0.0
         self._unknown: set[str] = set()
-        self._catching_up = False
         self._catch_up = CatchUp(settings.name, _now_us)
         self._engine: Engine | None = None
         self._versions: dict[tuple[str, str], int] = {}
         self._latest: dict[str, str] = {}
         self._building: asyncio.Task[None] | None = None
-        self._gaps: tuple[tuple[int, int], ...] = ()
+        self._feeds = Feeds()
         self._urgent = asyncio.Event()
         self._meanwhile: list[Event] = []
         self._portal_now_us = 0
-        self._read_us = 0
         self._dropped: dict[str, int] | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._asking = asyncio.Lock()
 
     async def open(self) -> None:
         """Take up what the store holds of this portal."""
@@ -114,32 +115,67 @@ class PortalWatch:
             self._latest[version.rule] = version.version
         people = await self._in_store(self._store.people, name)
         self._directory = Directory(msgspec.json.decode(person.body, type=Person) for person in people)
-        covered = await self._in_store(self._store.coverage, name, "login")
-        newest = max((end for _, end in covered), default=None)
-        since = 0 if newest is None else newest - span_us(self.settings.lateness + timedelta(hours=2))
-        recent = await self._in_store(self._store.recent_ids, name, "login", since)
-        ranges = [Range(*pair) for pair in covered]
-        self._reader = HistoryReader(self._client, self.settings, "login", ranges, recent, monotonic=self._monotonic)
+        await self._begin_feeds(self._rules)
 
-    @property
-    def interval(self) -> timedelta:
-        """How soon to poll again."""
-        return self._reader.interval
+    async def _begin_feeds(self, rules: Mapping[str, Rule]) -> None:
+        """Read what rules look at from where the store ends."""
+        name = self.settings.name
+        for feed in sorted(looked_at(rules.values()) - self._feeds.by_name.keys()):
+            covered = await self._in_store(self._store.coverage, name, feed)
+            newest = max((end for _, end in covered), default=None)
+            recent: list[tuple[int, int]] = []
+            if newest is not None:
+                since = newest - span_us(self.settings.lateness + timedelta(hours=2))
+                recent = await self._in_store(self._store.recent_ids, name, feed, since)
+            ranges = [Range(*pair) for pair in covered]
+            reader = HistoryReader(self._client, self.settings, feed, ranges, recent, monotonic=self._monotonic)
+            self._feeds.by_name[feed] = FeedState(
+                feed,
+                reader,
+                is_new=self._state.watching_since_us is None or not covered or is_begun_only(ranges),
+                owed_us=self._state.rebuild_from_us,
+                good_us=self._state.last_poll_us,
+            )
 
-    async def poll(self) -> None:
-        """Read what is new, once, and commit what follows. Raises PortalError and StoreError; nothing is lost by either."""
-        await self._refresh_people()
-        async for batch in self._reader.read():
-            log.debug("poll.read", portal=self.settings.name, events=len(batch.events), complete=batch.complete)
+    def reads(self, feed: Feed) -> bool:
+        """Whether a feed is to be polled: the logins always, the audit trail where a rule looks at it."""
+        return feed in self._feeds.by_name
+
+    def interval(self, feed: Feed = "login") -> timedelta:
+        """How soon to poll a feed again."""
+        one = self._feeds.by_name.get(feed)
+        return one.reader.interval if one is not None else self.settings.poll
+
+    async def poll(self, feed: Feed = "login") -> None:
+        """Read what is new of a feed that `reads` says is to be polled, once, and commit what follows.
+
+        Raises PortalError and StoreError; nothing is lost by either.
+        """
+        one = self._feeds[feed]
+        try:
+            await self._refresh_people()
+            await self._read(one)
+        except PortalError:
+            async with self._one_at_a_time:
+                one.failed()
+                self._look_what_to_build()
+            raise
+
+    async def _read(self, one: FeedState) -> None:
+        name = self.settings.name
+        async for batch in one.reader.read():
+            log.debug("poll.read", portal=name, feed=one.feed, events=len(batch.events), complete=batch.complete)
             events = await self._enriched(batch.events)
             if batch.notes and self._on_notes is not None:
                 await self._on_notes(batch.notes)
             async with self._one_at_a_time:
+                if self._feeds.by_name.get(one.feed) is not one:
+                    return  # no rule looks at it any more
                 self._portal_now_us = to_us(batch.portal_now)
-                await self._take(batch, events)
-                self._reader.stored(batch)
+                await self._take(one, batch, events)
+                one.reader.stored(batch)
             for note in batch.notes:
-                log.warning("portal.note", portal=self.settings.name, note=str(note))
+                log.warning("portal.note", portal=name, note=str(note))
 
     async def change_rules(self, rules: Sequence[Rule]) -> None:
         """Put other rules in force as soon as they know the past; until then those in force go on judging.
@@ -152,9 +188,10 @@ class PortalWatch:
             if _deciding(changed) == _deciding(current) == _deciding(self._rules):
                 self._rules, self._next_rules = changed, None
                 return
+            await self._begin_feeds(changed)
             self._next_rules = changed
-            if self._state.watching_since_us is not None:
-                self._build_soon(urgent=True)
+            self._urgent.set()
+            self._look_what_to_build()
 
     async def close(self) -> None:
         """Stop what is being built; nothing of it is lost."""
@@ -169,12 +206,14 @@ class PortalWatch:
 
         With none at all a poll fails instead: what is stored without knowing anybody stays so.
         """
-        if self._monotonic() < self._people_due:
-            return
-        error = await self._read_people()
-        if isinstance(error, PortalTransient) and not len(self._directory):
-            self._people_due = 0.0
-            raise error
+        async with self._asking:
+            if self._monotonic() < self._people_due:
+                return
+            error = await self._read_people()
+            self._unknown.clear()
+            if isinstance(error, PortalTransient) and not len(self._directory):
+                self._people_due = 0.0
+                raise error
 
     async def _read_people(self) -> PortalError | None:
         try:
@@ -184,88 +223,97 @@ class PortalWatch:
             self._people_due = self._monotonic() + PEOPLE_AGAIN.total_seconds()
             return exc
         self._directory = Directory(people)
-        self._unknown.clear()
         self._people = [StoredPerson(person.id, msgspec.json.encode(person)) for person in people]
         self._people_due = self._monotonic() + PEOPLE_EVERY.total_seconds()
         log.debug("people.read", portal=self.settings.name, people=len(people))
         return None
 
     async def _enriched(self, events: Sequence[Event]) -> list[Event]:
-        unknown = needs_lookup(events, self._directory) - self._unknown
-        if unknown and await self._read_people() is None:
-            self._unknown |= unknown  # the directory does not have them: asking again would not help
+        async with self._asking:
+            unknown = needs_lookup(events, self._directory) - self._unknown
+            if unknown and await self._read_people() is None:
+                self._unknown |= unknown  # the directory does not have them: asking again would not help
         return [locate(identify(event, self._directory)) for event in events]
 
     # -- storing and evaluating ----------------------------------------------------------------------------------------
 
-    async def _take(self, batch: Batch, events: list[Event]) -> None:
-        coverage = {batch.feed: [(r.start_us, r.end_us) for r in batch.coverage]}
-        brought = Brought(events, coverage, self._people)
+    async def _take(self, one: FeedState, batch: Batch, events: list[Event]) -> None:
+        coverage = {one.feed: [(r.start_us, r.end_us) for r in batch.coverage]}
+        people = self._people
+        brought = Brought(events, coverage, people)
         self._catch_up.sees(batch)
-        self._know_gaps(batch)
-        if batch.complete and self._engine is not None and not self._catching_up:
-            await self._evaluate(self._engine, brought)
+        if batch.complete:
+            self._know_gaps(one, gaps_between(batch.coverage))
+            one.now_us = self._portal_now_us
+        if batch.complete and one.stage is self._feeds["login"].stage is Stage.AT_WORK:
+            await self._evaluate(one, brought)
         else:
-            await self._store_only(brought, complete=batch.complete)
-        self._people = None
+            await self._store_only(one, brought, complete=batch.complete)
+        if self._people is people:
+            self._people = None
         if self._building is not None and not self._building.done():
             self._meanwhile.extend(events)
+        self._look_what_to_build()
 
-    def _know_gaps(self, batch: Batch) -> None:
+    def _know_gaps(self, one: FeedState, gaps: tuple[tuple[int, int], ...]) -> None:
         """What lies between covered ranges when a read is complete was never read, and no silence goes across it."""
-        if not batch.complete:
+        if gaps == one.gaps:
             return
-        ranges = batch.coverage
-        gaps = tuple((before.end_us, after.start_us) for before, after in pairwise(ranges))
-        if gaps == self._gaps:
-            return
-        self._gaps = gaps
+        one.gaps = gaps
         if self._engine is not None and gaps:
-            self._engine.know_gaps({"login": gaps})
+            self._engine.know_gaps(self._feeds.gaps)
             if gaps[-1][0] <= self._engine.mark_us:
-                self._state = msgspec.structs.replace(
-                    self._state, rebuild_from_us=min(gaps[-1][0], self._state.rebuild_from_us or gaps[-1][0])
-                )
-                self._build_soon()
+                one.owed_us = min(gaps[-1][0], one.owed_us or gaps[-1][0])
 
-    async def _evaluate(self, engine: Engine, brought: Brought) -> None:
+    async def _evaluate(self, one: FeedState, brought: Brought) -> None:
+        engine = self._engine
+        assert engine is not None, "an engine is at work"
         newest = max((event.at_us for event in brought.events), default=0)
-        engine.advance_to(self._portal_now_us - span_us(self.settings.lateness))
+        self._move_clock(engine, one)
         try:
             difference = engine.propose(brought.events)
+            now_us = _now_us()
+            owed_us = earliest([one.owed_us], difference.deep)
             state = msgspec.structs.replace(
                 self._state,
                 evaluated_to_us=max(self._state.evaluated_to_us or 0, newest),
-                rebuild_from_us=_earliest(self._state.rebuild_from_us, difference.deep),
-                last_poll_us=_now_us(),
+                rebuild_from_us=self._feeds.owed_us({one.feed: owed_us}),
+                last_poll_us=now_us if one.feed == "login" else self._state.last_poll_us,
             )
-            await self._commit(state, difference, brought, dropped=engine.dropped)
+            await self._commit(state, difference, brought, last_good_us=one.good_us, dropped=engine.dropped)
         except BaseException:
             engine.drop()
             raise
         engine.accept()
-        if state.rebuild_from_us is not None:
-            self._build_soon()
+        one.owed_us, one.good_us = owed_us, now_us
 
-    async def _store_only(self, brought: Brought, *, complete: bool) -> None:
+    def _move_clock(self, engine: Engine, one: FeedState) -> None:
+        if one.now_us is not None:
+            engine.advance_to(one.now_us - span_us(self.settings.lateness), one.feed)
+
+    async def _store_only(self, one: FeedState, brought: Brought, *, complete: bool) -> None:
         """Pages of a first start or a catch-up: stored at once, evaluated when there is no hole before them any more."""
-        self._catching_up = True
-        evaluated_us = self._state.evaluated_to_us
-        late = [event for event in brought.events if evaluated_us is not None and event.at_us <= evaluated_us]
-        state = msgspec.structs.replace(
-            self._state,
-            rebuild_from_us=_earliest(self._state.rebuild_from_us, late),
-        )
-        if complete and state.watching_since_us is None:
-            newest = max((event.at_us for event in brought.events), default=0)
-            stored = await self._in_store(self._store.newest_us, self.settings.name)
-            state = msgspec.structs.replace(state, watching_since_us=max(newest, stored or 0))
-        await self._commit(state, Difference((), (), ()), brought)
+        owed_us = earliest([one.owed_us], brought.events)
+        state = msgspec.structs.replace(self._state, rebuild_from_us=self._feeds.owed_us({one.feed: owed_us}))
+        versions: list[RuleVersion] = []
+        if complete and one.is_new:
+            stored = await self._in_store(self._store.newest_us, self.settings.name, one.feed)
+            newest = max([*(event.at_us for event in brought.events), stored or 0])
+            if one.feed == "login":
+                state = msgspec.structs.replace(state, watching_since_us=newest)
+            else:
+                versions = self._in_force_since(newest, one.feed)
+        await self._commit(state, Difference((), (), ()), brought, versions, last_good_us=one.good_us)
+        one.owed_us, one.stage = owed_us, Stage.PART
         if complete:
-            self._read_us = _now_us()  # good as soon as it is evaluated: until then the silence before it counts
-            self._catching_up = False
-            self._engine = None
-            self._build_soon()
+            one.is_new, one.stage = False, Stage.WHOLE
+            one.read_us = _now_us()  # good as soon as it is evaluated: until then the silence before it counts
+
+    def _in_force_since(self, newest_us: int, feed: Feed) -> list[RuleVersion]:
+        """Rules that look at a feed are in force since its first complete read, at the earliest: what was before is history."""
+        rules = self._rules if self._next_rules is None else self._next_rules
+        since_us = max(newest_us, self._state.evaluated_to_us or 0)
+        return [self._version(rule, since_us) for rule in looking_at(rules, feed)]
 
     async def _commit(
         self,
@@ -273,6 +321,8 @@ class PortalWatch:
         difference: Difference,
         brought: Brought,
         versions: Sequence[RuleVersion] = (),
+        *,
+        last_good_us: int | None,
         dropped: dict[str, int] | None = None,
     ) -> None:
         """Store what follows. `dropped`: which rules of the engine at work let keys go before their time, and how many."""
@@ -289,7 +339,7 @@ class PortalWatch:
                     changed=difference.changed,
                     gone=difference.gone,
                     versions=versions,
-                    last_good_us=self._state.last_poll_us,
+                    last_good_us=last_good_us,
                 )
                 if dropped is not None and dropped != self._dropped:
                     note = {DROPPED + state.name: msgspec.json.encode(dropped).decode()}
@@ -304,6 +354,7 @@ class PortalWatch:
                     break
         log.debug("poll.committed", portal=state.name, events=len(brought.events))
         self._state, self._versions = state, since_us
+        self._latest |= {version.rule: version.version for version in versions}
         if dropped is not None and dropped != self._dropped:
             if dropped.keys() - (self._dropped or {}).keys():  # once for each rule; how many goes on being counted in `status`
                 log.warning("engine.keys_dropped", portal=state.name, keys=dropped)
@@ -316,7 +367,7 @@ class PortalWatch:
         skew = self._client.skew
         return msgspec.structs.replace(
             state,
-            plan=self._reader.plan,
+            plan=self._feeds["login"].reader.plan,
             catching_up_since_us=self._catch_up.since_us,
             skew_us=None if skew is None else span_us(skew),
         )
@@ -325,11 +376,13 @@ class PortalWatch:
 
     @property
     def _must_build(self) -> bool:
-        return self._engine is None or self._state.rebuild_from_us is not None or self._next_rules is not None
+        return self._feeds.can_build and (self._next_rules is not None or self._feeds.want_an_engine)
 
-    def _build_soon(self, *, urgent: bool = False) -> None:
-        """Have an engine built: at once where it is urgent or none is at work, else with what else comes within a minute."""
-        if urgent or self._engine is None:
+    def _look_what_to_build(self) -> None:
+        """Have an engine built where one is wanted: at once where none knows the logins, else with what comes in a minute."""
+        if not self._must_build:
+            return
+        if any(one.stage is Stage.WHOLE for one in self._feeds.by_name.values()):
             self._urgent.set()
         if self._building is None or self._building.done():
             self._building = asyncio.create_task(self._build_until_in_order(), name=f"build {self.settings.name}")
@@ -352,14 +405,6 @@ class PortalWatch:
     async def _build(self) -> None:
         rules = self._rules if self._next_rules is None else self._next_rules
         settings = self.settings
-        engine = Engine(
-            tuple(rules.values()),
-            settings.name,
-            settings.zone,
-            settings.lateness,
-            gaps={"login": self._gaps},
-            most_keys=self._most_keys,
-        )
         stream = self._store.bodies(self.settings.name)
         try:
             async with self._one_at_a_time:
@@ -367,6 +412,16 @@ class PortalWatch:
                 newest_us = await self._in_store(self._store.newest_us, self.settings.name)
                 bodies = await self._in_store(_slice, stream)
                 self._meanwhile = []
+                whole = self._feeds.whole
+                judges = tuple(judging(rules, whole).values())
+                engine = Engine(
+                    judges,
+                    settings.name,
+                    settings.zone,
+                    settings.lateness,
+                    gaps=self._feeds.gaps,
+                    most_keys=self._most_keys,
+                )
             log.debug("build.began", portal=self.settings.name)
             while bodies:
                 for start in range(0, len(bodies), AT_ONCE):
@@ -380,7 +435,7 @@ class PortalWatch:
         log.debug("build.loaded", portal=self.settings.name)
         retired = self._engine
         async with self._one_at_a_time:
-            await self._exchange(engine, rules)
+            await self._exchange(engine, rules, [self._feeds[feed] for feed in sorted(whole)])
         for _ in retired.let_go(AT_ONCE) if retired is not None else ():
             await self._give_way()
 
@@ -391,25 +446,28 @@ class PortalWatch:
             async with self._one_at_a_time:
                 pass
 
-    async def _exchange(self, engine: Engine, rules: dict[str, Rule]) -> None:
+    async def _exchange(self, engine: Engine, rules: dict[str, Rule], known: list[FeedState]) -> None:
         """Let the new engine take over: what it finds otherwise than the store says is decided and committed."""
-        state, name = self._state, self.settings.name
         before, self._rules = self._rules, rules
         try:
-            await self._take_over(engine, state, name)
+            await self._take_over(engine, [one for one in known if one.is_whole])
         except BaseException:
             self._rules = before
             raise
         if self._next_rules is rules:
             self._next_rules = None
-        self.ready.set()
+        if self._feeds.is_all_read:
+            self.ready.set()
 
-    async def _take_over(self, engine: Engine, state: PortalState, name: str) -> None:
+    async def _take_over(self, engine: Engine, known: list[FeedState]) -> None:
+        """`known`: the feeds of which the engine knows all."""
+        state, name = self._state, self.settings.name
         evaluated_us = state.evaluated_to_us
-        new_versions = self._new_versions(state.watching_since_us or 0 if evaluated_us is None else evaluated_us)
+        since_us = state.watching_since_us or 0 if evaluated_us is None else evaluated_us
+        new_versions = [self._version(rule, since_us) for rule in engine.rules if self._latest.get(rule.name) != rule.version]
         floor_us = min(x for x in (engine.mark_us, state.rebuild_from_us, evaluated_us or 0) if x is not None)
         fresh = {(v.rule, v.version) for v in new_versions}
-        ours = {(rule.name, rule.version) for rule in self._rules.values()}
+        ours = {(rule.name, rule.version) for rule in engine.rules}
         stored = await self._in_store(self._store.findings, name, touched_since_us=None if fresh else floor_us)
         kept_us = state.kept_from_us or 0
         comparable = [
@@ -418,35 +476,50 @@ class PortalWatch:
             if (f.rule, f.version) in ours
             and (f.last_us >= floor_us or ((f.rule, f.version) in fresh and f.first_us >= kept_us))
         ]
-        engine.advance_to(self._portal_now_us - span_us(self.settings.lateness))
+        for one in known:
+            self._move_clock(engine, one)
         difference = engine.resume(self._meanwhile, comparable)
         changed = [f for f in difference.changed if f.last_us >= floor_us or (f.rule, f.version) in fresh]
         newest = await self._in_store(self._store.newest_us, name)
+        owed = {
+            feed: earliest((), [event for event in difference.deep if event.feed == feed])
+            if one in known
+            else earliest([one.owed_us, evaluated_us])  # rules that wait for it have yet to judge what comes from now on
+            for feed, one in self._feeds.by_name.items()
+        }
+        silent_since_us = earliest(one.good_us for one in known if one.stage is Stage.WHOLE)
         state = msgspec.structs.replace(
             state,
             evaluated_to_us=newest if newest is not None else evaluated_us,
-            rebuild_from_us=_earliest(None, difference.deep),
-            last_poll_us=max(state.last_poll_us or 0, self._read_us) or None,
+            rebuild_from_us=self._feeds.owed_us(owed),
+            last_poll_us=max(state.last_poll_us or 0, self._feeds["login"].read_us or 0) or None,
         )
-        await self._commit(state, Difference(tuple(changed), difference.gone, ()), Brought(), new_versions, engine.dropped)
+        wanted = looked_at([*self._rules.values(), *(self._next_rules or {}).values()])
+        unread = Brought(coverage={feed: () for feed in FEEDS if feed not in wanted})
+        difference = Difference(tuple(changed), difference.gone, ())
+        last_good_us = silent_since_us or self._state.last_poll_us
+        await self._commit(state, difference, unread, new_versions, last_good_us=last_good_us, dropped=engine.dropped)
         engine.accept()
         self._engine, self._meanwhile = engine, []
-        self._latest |= {version.rule: version.version for version in new_versions}
+        for feed, one in self._feeds.by_name.items():
+            one.owed_us = owed[feed]
+        for one in known:
+            one.good_us = one.read_us if one.stage is Stage.WHOLE else one.good_us
+            one.stage = Stage.AT_WORK
+        for feed in self._feeds.by_name.keys() - wanted:
+            del self._feeds.by_name[feed]
+            self._catch_up.left(feed)
         log.debug("build.done", portal=name, findings=len(changed))
 
-    def _new_versions(self, since_us: int) -> list[RuleVersion]:
-        return [
-            RuleVersion(
-                portal=self.settings.name,
-                rule=rule.name,
-                version=rule.version,
-                since_us=since_us,
-                title=rule.title,
-                level=rule.level,
-            )
-            for rule in self._rules.values()
-            if self._latest.get(rule.name) != rule.version
-        ]
+    def _version(self, rule: Rule, since_us: int) -> RuleVersion:
+        return RuleVersion(
+            portal=self.settings.name,
+            rule=rule.name,
+            version=rule.version,
+            since_us=since_us,
+            title=rule.title,
+            level=rule.level,
+        )
 
 
 def _now_us() -> int:
@@ -464,7 +537,3 @@ def _deciding(rules: dict[str, Rule]) -> dict[str, str]:
 
 def _slice(stream: Iterator[bytes]) -> list[bytes]:
     return list(islice(stream, SLICE))
-
-
-def _earliest(rebuild_from_us: int | None, deep: Sequence[Event]) -> int | None:
-    return min((x for x in (rebuild_from_us, *(event.at_us for event in deep)) if x is not None), default=None)

@@ -230,17 +230,47 @@ def test_a_poll_that_takes_longer_than_five_is_lag() -> None:
 def test_gaps_are_one_message_however_many_and_the_same_one_counts_once() -> None:
     story = Story()
     for number in range(20):
-        story.watch.missed("main", f"gap {number}", NOW + number, story.now_us)
-        story.watch.missed("main", f"gap {number}", NOW + number, story.now_us)
+        story.watch.missed("main", "login", f"gap {number}", NOW + number, story.now_us)
+        story.watch.missed("main", "login", f"gap {number}", NOW + number, story.now_us)
         story.wait(MINUTE)
     assert len(story.posts) == 1
     assert "20 gaps, the newest: gap 19" in story.updates[-1]
     story.wait(timedelta(hours=2))
     assert len(story.posts) == 2
     assert "stays missing" in story.posts[1]
-    story.watch.missed("main", "gap 19", NOW + 19, story.now_us)
+    story.watch.missed("main", "login", "gap 19", NOW + 19, story.now_us)
     story.wait(MINUTE)
     assert len(story.posts) == 2
+
+
+def test_a_gap_in_the_audit_trail_is_told_by_its_own_name_beside_one_in_the_logins() -> None:
+    story = Story()
+    story.watch.missed("main", "login", "logins", NOW + 9, story.now_us)
+    story.watch.missed("main", "audit", "actions", NOW + 1, story.now_us)
+    story.wait(MINUTE)
+    assert [post.split(" · ")[1] for post in story.posts] == ["Gap in the login history", "Gap in the audit trail"]
+
+
+def test_an_audit_trail_that_alone_cannot_be_read_is_told_after_five_minutes_and_says_that_logins_are_watched() -> None:
+    story = Story()
+    for _ in range(6):
+        story.watch.audit_failed("main", PortalTransient("The portal main has trouble of its own (500)."), story.now_us)
+        story.succeed()
+        story.wait(MINUTE)
+    [post] = story.sent
+    assert "Audit trail cannot be read" in post.message.text
+    assert "Logins are watched" in str(post.message.blocks)
+    story.watch.audit_succeeded("main", story.now_us)
+    story.wait(MINUTE)
+    assert "Over: Audit trail cannot be read" in story.posts[-1]
+
+
+def test_where_nothing_can_be_read_the_audit_trail_is_not_told_of_too() -> None:
+    story = Story()
+    story.watch.audit_failed("main", PortalUnreachable("no answer"), story.now_us)
+    story.fail(PortalUnreachable("no answer"))
+    story.wait(timedelta(minutes=10))
+    assert [post.split(" · ")[1] for post in story.posts] == ["Portal cannot be read"]
 
 
 def test_the_end_of_a_key_is_told_14_3_and_1_days_before() -> None:

@@ -369,7 +369,7 @@ class HistoryReader:
         self._plan_checked_at = self._monotonic()
         if disguised != self._no_plan:
             self._no_plan = disguised
-            self._note((notes.no_plan if disguised else notes.plan_back)(self._portal.name))
+            self._note((notes.no_plan if disguised else notes.plan_back)(self._portal.name, self._feed))
             self.interval = self._portal.poll
         return disguised
 

@@ -24,7 +24,7 @@ class NoteKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that people should know: a sentence; of a gap feed, start and end, of a skew how far the portal is ahead."""
+    """Something that people should know: a sentence and its feed; of a gap start and end, of a skew how far it is ahead."""
 
     kind: NoteKind
     text: str
@@ -37,18 +37,18 @@ class Note:
         return self.text
 
 
-def no_plan(portal: str) -> Note:
+def no_plan(portal: str, feed: Feed) -> Note:
     """Only the newest 20 events are shown."""
     text = (
-        f"The portal {portal} has a plan without the audit service and shows its newest 20 events only: it is "
-        "asked more often, and what comes faster is lost. A paid plan shows all."
+        f"The portal {portal} has a plan without the audit service and shows the newest 20 events of its {HISTORIES[feed]} "
+        "only: it is asked more often, and what comes faster is lost. A paid plan shows all."
     )
-    return Note(NoteKind.NO_PLAN, text)
+    return Note(NoteKind.NO_PLAN, text, feed=feed)
 
 
-def plan_back(portal: str) -> Note:
+def plan_back(portal: str, feed: Feed) -> Note:
     """The whole history is shown again."""
-    return Note(NoteKind.PLAN_BACK, f"The portal {portal} shows its whole history again.")
+    return Note(NoteKind.PLAN_BACK, f"The portal {portal} shows its whole {HISTORIES[feed]} again.", feed=feed)
 
 
 HISTORIES: Mapping[Feed, str] = {"login": "login history", "audit": "audit trail"}

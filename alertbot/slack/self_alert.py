@@ -27,6 +27,8 @@ _TITLES = {
     Kind.TLS: "Certificate not to be trusted",
     Kind.UNREACHABLE: "Portal cannot be read",
     Kind.HISTORY_GAP: "Gap in the login history",
+    Kind.AUDIT_UNREAD: "Audit trail cannot be read",
+    Kind.AUDIT_GAP: "Gap in the audit trail",
     Kind.CLOCK_SKEW: "Clocks differ",
     Kind.LAG: "Reading lags behind",
 }
@@ -48,13 +50,17 @@ _TO_DO = {
     "`alertbot doctor` tries all of it.",
     Kind.HISTORY_GAP: "Nobody has watched the logins of that time. Look through the portal's own login history for it; "
     "`alertbot status` lists the gaps.",
+    Kind.AUDIT_UNREAD: "Logins are watched; rules that look at the audit trail see nothing meanwhile. What happens now is read "
+    "later, as far back as the portal keeps it. `alertbot doctor` tries it and says how to mend it.",
+    Kind.AUDIT_GAP: "Rules that look at the audit trail have not seen that time. Look through the portal's own audit trail for "
+    "it; `alertbot status` lists the gaps.",
     Kind.CLOCK_SKEW: "One of the clocks is wrong: let NTP set them. Until then times in alerts are off, and rules about hours "
     "may judge wrongly. `max_skew` says what counts.",
     Kind.LAG: "Alerts come late. Look at `alertbot status` and the log: the portal or the store is slow, or much is read after "
     "an outage. A longer `poll`, or fewer portals for one machine, may help.",
 }
 _OVER = {
-    Kind.HISTORY_GAP: "no new gap for an hour; what was missed stays missing",
+    **dict.fromkeys((Kind.HISTORY_GAP, Kind.AUDIT_GAP), "no new gap for an hour; what was missed stays missing"),
     Kind.KEY_EXPIRES: "the key does not end soon any more",
 }
 

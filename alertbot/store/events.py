@@ -74,10 +74,13 @@ class Events(Database):
         with self._read() as connection, connection.execution_options(yield_per=AT_ONCE).execute(chosen) as rows:
             yield from rows.scalars()
 
-    def newest_us(self, portal: str) -> int | None:
-        """The date of a portal's newest stored event."""
+    def newest_us(self, portal: str, feed: Feed | None = None) -> int | None:
+        """The date of a portal's newest stored event, of a feed or of both."""
+        chosen = select(func.max(events.c.at_us)).where(events.c.portal == portal)
+        if feed is not None:
+            chosen = chosen.where(events.c.feed == feed)
         with self._read() as connection:
-            newest: int | None = connection.scalar(select(func.max(events.c.at_us)).where(events.c.portal == portal))
+            newest: int | None = connection.scalar(chosen)
             return newest
 
     def events_by_ref(self, portal: str, refs: Iterable[EventRef]) -> list[Event]:

@@ -20,7 +20,7 @@ import msgspec
 import yaml
 
 from alertbot.engine import Engine
-from alertbot.event import Event
+from alertbot.event import FEEDS, Event, EventRef, event_ref
 from alertbot.finding import Finding
 from alertbot.incidents import Incident
 from alertbot.outbox import OutboxEntry
@@ -167,6 +167,12 @@ class World:
         """Logins of a person of the directory."""
         self._add(times, ago, login=login, actionId=SUCCESS, ip=ip, country=country, city="")
 
+    def act(self, who: str, action: str, target: str = "", *, ago: float = 0.0, delay: timedelta | None = None) -> None:
+        """What somebody of the directory does in the portal, by the server's name of it; shown `delay` after its date."""
+        date = (self.portal.clock.now() - timedelta(seconds=ago)).isoformat()
+        row = {"userId": who, "actionId": action, "date": date, "action": f"{action}: {target}", "target": target}
+        self.portal.add({**row, "ip": "198.51.100.1", "country": "Germany"}, "audit", delay=delay)
+
     def _add(self, times: int, ago: float, **row: Any) -> None:
         date = (self.portal.clock.now() - timedelta(seconds=ago)).isoformat()
         for _ in range(times):
@@ -206,7 +212,12 @@ class World:
         waiting = sum(number for name, number in counts.outbox.items() if name not in ("sent", "summed"))
         evaluated = state.evaluated_to_us is not None and newest_us is not None and state.evaluated_to_us >= newest_us
         in_order = state.rebuild_from_us is None
-        return stored == len(self.portal.shown()) and evaluated and in_order and not waiting and bool(counts.outbox)
+        return stored == len(self.shown) and evaluated and in_order and not waiting and bool(counts.outbox)
+
+    @property
+    def shown(self) -> list[EventRef]:
+        """All rows that the portal shows, of both feeds."""
+        return [event_ref(feed, row.id) for feed in FEEDS for row in self.portal.shown(feed)]
 
     async def settled(self) -> None:
         """Wait for `is_settled`."""
@@ -226,7 +237,7 @@ class World:
         """What there is now, in the store and in Slack."""
         with self.store() as store:
             return Count(
-                shown=Counter(row.id for row in self.portal.shown()),
+                shown=Counter(self.shown),
                 events=list(store.events("main")),
                 findings=[stored.finding for stored in store.findings("main")],
                 incidents=store.incidents(portal="main"),
@@ -243,7 +254,7 @@ class Count:
     def __init__(
         self,
         *,
-        shown: Counter[int],
+        shown: Counter[EventRef],
         events: list[Event],
         findings: list[Finding],
         incidents: list[Incident],
@@ -263,7 +274,7 @@ class Count:
 
     def agrees(self, *, posts_once: bool = True) -> None:
         """Each event and each finding once, a place where each incident is told, a post for each message of the outbox."""
-        assert Counter(event.id for event in self.events) == self.shown
+        assert Counter(event.ref for event in self.events) == self.shown
         expected = Engine(self.rules, "main", UTC).fold_all(self.events)
         assert {found.id: found for found in self.findings} == {found.id: found for found in expected}
         assert len(self.findings) == len(expected)

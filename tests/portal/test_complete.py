@@ -1,5 +1,7 @@
 """Completeness as a property: the real reader, engine and store over HTTP against the sandbox portal, whatever happens.
 
+Both feeds are read, one beside the other, with rules that look at one or at both.
+
 Rows appear in any order and with any delay, many in one second, more than a page holds, while pages are being read; any request
 fails in any way; the process dies at any request and at any step of the store, and commits fail. When all is quiet, each event
 that the portal showed is stored once, and the findings are those of one clean pass.
@@ -12,7 +14,7 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -28,7 +30,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from alertbot.commit import Committer
 from alertbot.errors import PortalError, StoreError
-from alertbot.event import Event
+from alertbot.event import FEEDS, GUEST_ID, Event, Feed
 from alertbot.finding import Finding
 from alertbot.portal.client import PortalClient
 from alertbot.rules.load import load_rules
@@ -54,8 +56,35 @@ name: new-address
 detection:
   entered: {outcome: success}
 first_seen: {of: ip, learn: 0s}
+---
+title: Many rooms deleted
+name: rooms-gone
+logsource: {service: audit}
+detection:
+  gone: {event: RoomDeleted}
+burst: {count: 3, within: 10m}
+---
+title: A new address, then an export
+name: exported
+detection:
+  export: {feed: audit, event: FolderDownloaded}
+sequence:
+  within: 30m
+  steps:
+    - {match: rule:new-address}
+    - {match: export}
+---
+title: First seen in whatever somebody does
+name: new-anywhere
+detection:
+  any: {feed: [login, audit]}
+first_seen: {of: ip, learn: 0s}
 """
+ROOM_DELETED, FOLDER_DOWNLOADED = 5074, 5057
 QUICKLY = httpx.Timeout(0.5)
+SPREAD_S = 90
+"""What comes together is dated within so much time: with the longest delay it is not later than `lateness` allows for."""
+
 PER_REQUEST_S = 0.2
 """So much time passes with every request, so that rows appear between the pages of a poll."""
 
@@ -99,11 +128,18 @@ class Bot:
         await self.end()
         await self.start()
 
-    async def poll(self, fate: Callable[[str], None] = lambda _: None) -> None:
-        """One poll, to its end or to the end of the process; `fate` is asked at every step."""
+    async def poll(self, fate: Callable[[str], None] = lambda _: None, feeds: Sequence[Feed] = FEEDS) -> None:
+        """One poll of feeds, to its end or to the end of the process; `fate` is asked at every step."""
         self.fate = fate
+        failed: list[Exception] = []
         try:
-            await self.watch.poll()
+            for feed in feeds:
+                try:
+                    await self.watch.poll(feed)
+                except (PortalError, StoreError) as error:
+                    failed.append(error)
+            if failed:
+                raise failed[0]
         except Dead:
             await self.restart()
         finally:
@@ -169,6 +205,7 @@ class Office:
             {"url": url, "api_key": self.portal.key.token, "poll": "10s", "history": "60d", "lateness": "5m"}
         )
         self.events(130, every_s=40, delays_s=[0])
+        self.actions(40, every_s=100, delays_s=[0])
         await self.bot.start()
 
     async def close(self) -> None:
@@ -183,7 +220,7 @@ class Office:
         """Logins and failures, the last one now, each shown so long after its date."""
         now = self.portal.clock.now()
         for place in range(number):
-            date = now - timedelta(seconds=every_s * place % 250)
+            date = now - timedelta(seconds=every_s * place % SPREAD_S)
             person = self.chance.choice(["anna@example.com", "BEN@example.com", "eve@evil.example"])
             is_failure = person.startswith("eve") or self.chance.random() < 0.7
             row = {
@@ -194,6 +231,20 @@ class Office:
             }
             self.portal.add(row, delay=timedelta(seconds=self.chance.choice(delays_s)) + (now - date))
 
+    def actions(self, number: int, *, every_s: float, delays_s: list[int]) -> None:
+        """What people do in the portal, the last of it now, each shown so long after its date."""
+        now = self.portal.clock.now()
+        for place in range(number):
+            date = now - timedelta(seconds=every_s * place % SPREAD_S)
+            row = {
+                "date": date.isoformat(),
+                "userId": self.chance.choice(["u-anna", "u-ben", "u-gone", GUEST_ID]),
+                "actionId": self.chance.choice([ROOM_DELETED, FOLDER_DOWNLOADED]),
+                "ip": f"203.0.113.{self.chance.randrange(4)}",
+                "target": f"room-{place}",
+            }
+            self.portal.add(row, "audit", delay=timedelta(seconds=self.chance.choice(delays_s)) + (now - date))
+
     async def judge(self) -> None:
         """All is quiet: what is stored is what the portal showed, and what was found is what a clean pass finds."""
         self.portal.faults.clear()
@@ -203,8 +254,8 @@ class Office:
         await self.bot.restart()
         await self.bot.settle()
         assert (events, findings) == self.bot.kept(), "a restart finds otherwise"
-        shown = Counter(row.id for row in self.portal.shown())
-        assert Counter(event.id for event in events) == shown
+        shown = Counter((feed, row.id) for feed in FEEDS for row in self.portal.shown(feed))
+        assert Counter((event.feed, event.id) for event in events) == shown
         assert self.bot.store.gaps() == []
         openings = Counter(entry.incident for entry in self.bot.store.entries() if entry.kind == "opening")
         assert max(openings.values(), default=1) == 1
@@ -267,7 +318,8 @@ KINDS = [
     Fault(kind=FaultKind.STATUS, status=503),
     Fault(kind=FaultKind.STATUS, status=401),
 ]
-PATHS = ["", "/login/filter", "startIndex=0", "/people"]
+PATHS = ["", "/login/filter", "/events/filter", "startIndex=0", "/people"]
+ORDERS = st.sampled_from([("login", "audit"), ("audit", "login"), ("login",), ("audit",)])
 
 
 class Reading(RuleBasedStateMachine):
@@ -306,6 +358,14 @@ class Reading(RuleBasedStateMachine):
     def events_come(self, number: int, every_s: float, delays_s: list[int]) -> None:
         self.office.events(number, every_s=every_s, delays_s=delays_s)
 
+    @rule(
+        number=st.sampled_from([1, 5, 30, 120]),
+        every_s=st.sampled_from([0, 0.15, 1, 20]),
+        delays_s=st.lists(st.sampled_from([0, 1, 5, 30, 60, 200]), min_size=1, max_size=4),
+    )
+    def people_act(self, number: int, every_s: float, delays_s: list[int]) -> None:
+        self.office.actions(number, every_s=every_s, delays_s=delays_s)
+
     @rule(number=st.sampled_from([99, 101, 140, 230]), delays_s=st.sampled_from([[0], [0, 1, 3], [2], [30]]))
     def many_come_in_one_second(self, number: int, delays_s: list[int]) -> None:
         self.office.events(number, every_s=0, delays_s=delays_s)
@@ -320,18 +380,18 @@ class Reading(RuleBasedStateMachine):
         fault = Fault(kind=kind.kind, status=kind.status, seconds=kind.seconds, path=path, skip=skip, times=times)
         self.office.portal.faults.add(fault)
 
-    @rule(seconds=st.sampled_from([1, 10, 61]))
-    def it_polls(self, seconds: float) -> None:
+    @rule(seconds=st.sampled_from([1, 10, 61]), feeds=ORDERS)
+    def it_polls(self, seconds: float, feeds: Sequence[Feed]) -> None:
         self.office.move(seconds)
-        self._do(self.office.bot.poll())
+        self._do(self.office.bot.poll(feeds=feeds))
 
-    @rule(where=st.sampled_from(["request", "before a commit", "after a commit"]), number=st.integers(1, 4))
-    def it_dies(self, where: str, number: int) -> None:
-        self._do(self.office.bot.poll(dying(where, number)))
+    @rule(where=st.sampled_from(["request", "before a commit", "after a commit"]), number=st.integers(1, 4), feeds=ORDERS)
+    def it_dies(self, where: str, number: int, feeds: Sequence[Feed]) -> None:
+        self._do(self.office.bot.poll(dying(where, number), feeds))
 
-    @rule(number=st.integers(1, 3))
-    def a_commit_fails(self, number: int) -> None:
-        self._do(self.office.bot.poll(failing(number)))
+    @rule(number=st.integers(1, 3), feeds=ORDERS)
+    def a_commit_fails(self, number: int, feeds: Sequence[Feed]) -> None:
+        self._do(self.office.bot.poll(failing(number), feeds))
 
     @rule()
     def it_starts_again(self) -> None:

@@ -228,7 +228,7 @@ async def test_a_gap_in_the_audit_trail_is_named_so_and_goes_by_its_own_lifetime
     _filled(25, SECOND, portal)
     bot.start()
     (batch,) = await bot.poll()
-    assert [(note.kind, note.feed) for note in batch.notes] == [(NoteKind.NO_PLAN, "login"), (NoteKind.GAP, "audit")]
+    assert [(note.kind, note.feed) for note in batch.notes] == [(NoteKind.NO_PLAN, "audit"), (NoteKind.GAP, "audit")]
     assert "The audit trail of the portal" in batch.notes[1].text
 
 
