@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from alertbot.event import Event, EventRef
 from alertbot.finding import Finding
 from alertbot.incidents import Decision, Incident
-from alertbot.slack.message import Standing
+from alertbot.slack.state import Standing
 from alertbot.store.store import Store
 
 EVIDENCE = 50
@@ -97,12 +97,14 @@ class CaseFiles:
         )
 
     def standing(self, incident: Incident) -> Standing:
-        related = (incident.follows, incident.followed_by, incident.held_by, *incident.holds[:10])
+        told_as = incident.held_by or incident.merged_into
+        related = (incident.follows, incident.followed_by, told_as, incident.beside, *incident.holds[:10])
         read = {one.id: one for one in self.read([name for name in related if name is not None])}
         follows, follower = read.get(incident.follows or ""), read.get(incident.followed_by or "")
         return Standing(
             earlier=follows.message if follows is not None else None,
             follower=follower.message if follower is not None else None,
-            holder=read.get(incident.held_by or ""),
+            holder=read.get(told_as or ""),
+            beside=read.get(incident.beside or ""),
             held=tuple(read[name] for name in incident.holds if name in read),
         )

@@ -8,7 +8,7 @@ back. Through an incoming webhook, where nothing can be updated, only an opening
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -25,8 +25,9 @@ from alertbot.settings import Route
 from alertbot.silences import Silence
 from alertbot.slack.actions import Hands, became, below
 from alertbot.slack.background import background, familiar
-from alertbot.slack.message import Standing, closing, is_crowd, opening
+from alertbot.slack.message import closing, is_crowd, opening
 from alertbot.slack.remarks import uncalled
+from alertbot.slack.state import Standing
 from alertbot.slack.summary import Roundup, incident_list, roundup, roundup_list, storm_summary
 
 LIST_EVERY = timedelta(minutes=1)
@@ -166,17 +167,26 @@ def _render(outlet: Outlet, incident: Incident, rule: Rule, material: Material) 
         material.evidence,
         zone=outlet.zone,
         portal_url=outlet.portal_url,
-        standing=_replaced(material.standing, earlier=incident.earlier),
+        standing=_replaced(material.standing, earlier=incident.earlier, beside=_beside(incident, material)),
         below=below(incident, outlet.zone, outlet.hands, material.silence),
     )
 
 
-def _replaced(standing: Standing, *, earlier: str | None, later: str | None = None) -> Standing:
-    return Standing(earlier=earlier, later=later, follower=standing.follower, holder=standing.holder, held=standing.held)
+def _replaced(standing: Standing, *, earlier: str | None, later: str | None = None, beside: Incident | None = None) -> Standing:
+    return replace(standing, earlier=earlier, later=later, beside=beside)
+
+
+def _beside(incident: Incident, material: Material) -> Incident | None:
+    """The worse incident beside it, as it stands now."""
+    return next((one for one in material.others if one.id == incident.beside), material.standing.beside)
 
 
 def _with_place(incident: Incident, material: Material) -> Incident:
-    """The incident with what its account's logins say of the place."""
+    """The incident with what its account's logins say of the place, and what worse there is beside it."""
+    worse = [one for one in material.others if LEVELS.index(one.level) > LEVELS.index(incident.level)]
+    if worse and incident.beside is None:
+        first = max(worse, key=lambda one: (LEVELS.index(one.level), one.last_us, one.id))
+        incident = _replace(incident, beside=first.id)
     if incident.familiar is not None or not material.evidence or not material.evidence[-1].known:
         return incident
     return _replace(incident, familiar=familiar(material.evidence[-1], material.before))

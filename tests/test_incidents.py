@@ -9,10 +9,11 @@ import msgspec
 
 from alertbot.event import Event, EventRef
 from alertbot.finding import Finding
-from alertbot.incidents import Decision, Incident, Occasion, Reason, Untold, Watch, close, decide, holding_keys
+from alertbot.incidents import About, Decision, Incident, Occasion, Reason, Untold, Watch, close, decide, holding_keys
 from alertbot.moments import span_us
 from alertbot.rules.model import Each, Raise, Rule, Selection
 from tests.engine.build import rule
+from tests.people import incident
 
 MINUTE_US = span_us(timedelta(minutes=1))
 GUESSING = rule(Each(), name="guessing", quiet=timedelta(hours=1))
@@ -259,6 +260,14 @@ def test_a_firing_event_without_the_group_field_keys_by_the_findings_own_key() -
 GUESSED = replace(rule(Each(), name="guessed", inhibits=("guessing",)), level="critical")
 INHIBITING = {"guessing": GUESSING, "guessed": GUESSED}
 EQUAL = {"guessing": GUESSING, "guessed": rule(Each(), name="guessed", inhibits=("guessing",), quiet=timedelta(hours=1))}
+
+
+def test_an_incident_is_called_after_its_person_or_else_after_what_keys_it():
+    about = About(account="u1", person="anna@example.com", known=True)
+    assert incident(about=about, key=("u1",)).subject == "anna@example.com"
+    assert incident(about=about, fields=("ip",), key=("203.0.113.7",)).subject == "203.0.113.7"
+    assert incident(about=about, fields=("portal",), key=("main",)).subject == ""
+    assert incident(about=None, key=("u1",)).subject == "u1"
 
 
 def test_while_an_incident_goes_on_findings_of_the_rules_it_inhibits_are_held_back() -> None:

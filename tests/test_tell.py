@@ -11,7 +11,7 @@ from alertbot.incidents import Incident, Occasion, Telling
 from alertbot.incidents.storm import Storm
 from alertbot.outbox import LATER, UPDATE, OutboxEntry, entry_id, priority_of
 from alertbot.settings import Route, RouteMatch
-from alertbot.slack.message import Standing
+from alertbot.slack.state import Standing
 from alertbot.slack.summary import Roundup
 from alertbot.tell import Material, Outlet, roundup_entries, single, storm_entries
 from tests.slack.test_message import PORTAL_URL, START, incident, known, rule

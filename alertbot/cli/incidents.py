@@ -277,9 +277,7 @@ def _table(found: Sequence[Incident], settings: Settings) -> None:
 
 def who_or_what(incident: Incident) -> str:
     """The person, else the key."""
-    if incident.about is not None and incident.about.person and "account" in incident.fields:
-        return incident.about.person
-    return ", ".join(incident.key) or incident.portal
+    return incident.subject or incident.portal
 
 
 def _story(one: Incident, log: Sequence[LogEntry], entries: Sequence[OutboxEntry], settings: Settings) -> None:

@@ -17,6 +17,7 @@ from alertbot.rules.model import Level
 Phase = Literal["going_on", "over"]
 Work = Literal["new", "acknowledged", "resolved"]
 BOT = "alertbot"
+_PERSONAL = frozenset(("account", "email", "name", "login", "user", "userId"))
 
 
 class About(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -110,6 +111,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """Why its message was posted anew: `rise`, `return`."""
     familiar: bool | None = None
     """Whether its account had been at this place or address before; None where that is not known."""
+    beside: str | None = None
+    """An incident of the same account or address and a higher level, that was open when this one was told."""
     posts: int = 0
     """How many messages of its own it has had in the channel."""
     summary: str | None = None
@@ -123,6 +126,18 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     def count(self) -> int:
         """The matches of all of its findings."""
         return sum(self.findings.values())
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether it is about one person: what keys it names one."""
+        return not _PERSONAL.isdisjoint(self.fields)
+
+    @property
+    def subject(self) -> str:
+        """Whom or what it is about, in a word: the person, else what keys it, an address for instance. It may be empty."""
+        if self.is_personal and self.about is not None and self.about.person:
+            return self.about.person
+        return " ".join(value for value in self.key if value and value != self.portal)
 
     @property
     def stands_for_itself(self) -> bool:

@@ -14,11 +14,12 @@ from zoneinfo import ZoneInfo
 
 from alertbot.event import Event
 from alertbot.incidents import Incident
-from alertbot.outbox import Message, link_to
+from alertbot.outbox import Message
 from alertbot.places import place_of
 from alertbot.rules.model import Level, Rule, Travel
 from alertbot.slack import blocks, respond, text, words
 from alertbot.slack.blocks import Block
+from alertbot.slack.state import Standing, work
 
 ROWS = 6
 """So many logins of the evidence are shown: what a phone holds without scrolling."""
@@ -26,27 +27,14 @@ ROWS = 6
 _SAID = frozenset(("account", "email", "name", "login", "user", "userId", "portal", "ip", "country", "countryCode", "city"))
 """Key fields that the message shows anyway."""
 
-_PERSONAL = frozenset(("account", "email", "name", "login", "user", "userId"))
-"""Key fields that make an incident one person's."""
+_WHO = ("account", "email", "name", "login", "user", "userId")
+"""What `respond` may call a person by."""
 
 _PAGES = {"login": "login-history", "audit": "audit-trail"}
 _SENTENCE = re.compile(r"(?s)\A.{10,}?[.!?](?=\s|\Z)")
 _GREY = words.COLOURS["informational"]
 _FAMILIAR = {True: "known to this account", False: "*new for this account*", None: ""}
 _AGAIN = {"rise": "raised", "return": "again"}
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How an incident stands beside others. `earlier` and `later` are the outbox entries of its messages before and after this
-    one, `follower` that of the incident that opened after it; `holder` is told of in its place, `held` in its own.
-    """
-
-    earlier: str | None = None
-    later: str | None = None
-    follower: str | None = None
-    holder: Incident | None = None
-    held: tuple[Incident, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +47,7 @@ class Story:
     firing: Event | None
     others: int
     zone: ZoneInfo
-    standing: Standing = Standing()
+    standing: Standing
 
     def key(self, field: str) -> str | None:
         """The value of a field of the incident's key."""
@@ -108,7 +96,7 @@ def opening(
     became of it, and holds its buttons.
     """
     story = _story(incident, rule, evidence, zone, standing or Standing())
-    closed = _closed(story)
+    closed = story.standing.closed(incident)
     parts = [
         blocks.header(f"⚪ {closed} · {incident.title}" if closed else f"{_sign(story)} {_level(story)} · {incident.title}"),
         *_state(story),
@@ -120,23 +108,20 @@ def opening(
         _small_print(story, portal_url),
         *below,
     ]
-    links = tuple(
-        link for link in (story.standing.earlier, story.standing.later, story.standing.follower, _of_holder(story)) if link
-    )
     colour = _GREY if closed or incident.work == "resolved" else words.COLOURS[incident.level]
-    return Message(text=_first_line(story, closed), blocks=tuple(parts), colour=colour, links=links)
+    return Message(text=_first_line(story, closed), blocks=tuple(parts), colour=colour, links=story.standing.links)
 
 
 def is_crowd(incident: Incident, evidence: Sequence[Event]) -> bool:
     """Whether an incident is about several accounts and none of them in particular: its message in the channel names none."""
-    return _PERSONAL.isdisjoint(incident.fields) and len(words.distinct(event.account for event in evidence)) > 1
+    return not incident.is_personal and len(words.distinct(event.account for event in evidence)) > 1
 
 
 def closing(incident: Incident, zone: ZoneInfo) -> Message:
     """The note in its thread that an incident is over."""
     counted = words.number(incident.count, "event")
     times = words.between(incident.first_us, incident.last_us, zone)
-    looked = "Nobody has looked at it yet." if incident.work == "new" else f"It is {_work(incident)}."
+    looked = "Nobody has looked at it yet." if incident.work == "new" else f"It is {work(incident)}."
     line = f"Over: quiet since {words.moment(incident.last_us, zone)} · {counted} in all, {times}. {looked}"
     return Message(text=line, blocks=(blocks.section(line),))
 
@@ -159,18 +144,6 @@ def _story(incident: Incident, rule: Rule, evidence: Sequence[Event], zone: Zone
     )
 
 
-def _closed(story: Story) -> str:
-    """What closed this message while people may still look at it, in a word; empty while it tells of something."""
-    incident = story.incident
-    if incident.withdrawn:
-        return "WITHDRAWN"
-    if incident.merged_into is not None:
-        return "MERGED"
-    if incident.held_by is not None:
-        return "TAKEN OVER"
-    return "SEE BELOW" if story.standing.later is not None else ""
-
-
 def _sign(story: Story) -> str:
     return "✅" if story.incident.work == "resolved" else words.SIGNS[story.incident.level]
 
@@ -181,47 +154,8 @@ def _level(story: Story) -> str:
 
 
 def _state(story: Story) -> Iterable[Block]:
-    """How it stands, once there is more to say than that it is new."""
-    incident, standing, zone = story.incident, story.standing, story.zone
-    lines = []
-    if incident.withdrawn:
-        lines.append("*Withdrawn*: logins that the portal showed late have changed what happened. Nothing is left to do here.")
-    elif incident.merged_into is not None:
-        lines.append("*Merged* into the earlier alert: logins that came late show that both are one.")
-    elif incident.held_by is not None:
-        title = text.inline(standing.holder.title, 150) if standing.holder else "another alert"
-        shown = _of_holder(story)
-        lines.append(f"*Taken over* by {link_to(shown, title) if shown else title}. Look there.")
-    elif standing.later is not None:
-        lines.append(f"*This alert goes on* in a {link_to(standing.later, 'newer message')}.")
-    elif incident.phase == "over":
-        lines.append(f"*Over*, quiet since {words.moment(incident.last_us, zone)}; {_work(incident)}.")
-    elif incident.revision > 1 or incident.work != "new":
-        lines.append(f"*Going on*, last seen {words.moment(incident.last_us, zone)}; {_work(incident)}.")
-    if standing.earlier is not None and not _closed(story):
-        why = {"rise": "Its level has risen", "return": "It was over and goes on"}.get(
-            incident.again or "", "It was told before"
-        )
-        lines.append(f"{why}: {link_to(standing.earlier, 'the message before')}.")
-    if standing.follower is not None:
-        lines.append(f"It came back: {link_to(standing.follower, 'the newer message')}.")
-    if standing.held and not _closed(story):
-        told = words.listing([f"{text.inline(one.title, 80)} ({one.count:,})" for one in standing.held], 3)
-        lines.append(f"Told together with this: {told}.")
-    if lines:
-        yield blocks.section("\n".join(lines))
-
-
-def _of_holder(story: Story) -> str | None:
-    return story.standing.holder.message if story.standing.holder is not None and story.incident.held_by else None
-
-
-def _work(incident: Incident) -> str:
-    """`nobody has looked`, `acknowledged by anna`."""
-    if incident.work == "new":
-        return "nobody has looked yet"
-    who = f" by {text.inline(incident.by, 80)}" if incident.by else ""
-    return f"{incident.work}{who}" + (f" ({text.inline(incident.word, 150)})" if incident.word else "")
+    if lines := "\n".join(story.standing.lines(story.incident, story.zone)):
+        yield blocks.section(lines)
 
 
 def _sentence(rule: Rule) -> Iterable[Block]:
@@ -279,7 +213,9 @@ def _facts(story: Story) -> Iterable[tuple[str, str]]:
 def _who(story: Story) -> str:
     if story.crowd:
         known = len({event.account for event in story.evidence if event.account and event.known})
-        return _lines(f"*{story.crowd}*", f"{known:,} in the directory" if known else "none in the directory")
+        all_of_them = story.incident.count <= len(story.evidence)
+        none = "none in the directory" if all_of_them else ""
+        return _lines(f"*{story.crowd}*", f"{known:,} in the directory" if known else none)
     event = story.firing
     if event is None:
         return text.inline(story.key("account") or "no account", 200)
@@ -381,7 +317,7 @@ def _to_do(story: Story) -> Iterable[Block]:
         "count": f"{incident.count:,}",
         "level": incident.level,
         "title": incident.title,
-        **(dict.fromkeys(_PERSONAL, story.crowd) if story.crowd else {}),
+        **(dict.fromkeys(_WHO, story.crowd) if story.crowd else {}),
     }
     yield blocks.section(f"*What to do*\n{respond.fill(story.rule.respond, story.firing, more)}")
 

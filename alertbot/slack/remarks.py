@@ -70,8 +70,7 @@ def silence_over(silence: Silence, held: Sequence[Incident]) -> Message:
 
 
 def _named(incident: Incident, zone: ZoneInfo) -> str:
-    about = incident.about
-    who = text.inline(about.person, 120) if about and about.person else ""
+    who = text.inline(incident.subject, 120)
     times = words.between(incident.first_us, incident.last_us, zone)
     parts = (incident.level.upper(), text.inline(incident.title, 150), who, times, text.inline(incident.portal, 60))
     return " · ".join(part for part in parts if part)

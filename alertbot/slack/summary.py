@@ -74,10 +74,11 @@ def storm_summary(
         )
     )
     top = sorted(incidents, key=lambda one: (not (one.about and one.about.known), -one.count, one.at_us, one.id))
+    hit = "Accounts hit most" if all(one.is_personal for one in top[:TOP]) else "Hit most"
     fields = [
         ("Incidents", f"{len(incidents):,} of {accounts}\n{len(known):,} of people in the directory"),
         ("Events", f"{events:,} from {words.number(len(addresses), 'address', 'addresses')}"),
-        ("Accounts hit most", "\n".join(f"{_named(one)} ({one.count:,})" for one in top[:TOP])),
+        (hit, "\n".join(f"{_named(one)} ({one.count:,})" for one in top[:TOP])),
         ("Addresses", "\n".join(f"{text.inline(ip, 60)} ({count:,})" for ip, count in addresses.most_common(TOP)) or "unknown"),
         ("When", f"{words.reader_time(first, last, zone)}\n{times}"),
     ]
@@ -191,7 +192,7 @@ def _account(one: Incident) -> str:
 
 
 def _named(one: Incident) -> str:
-    return text.inline((one.about.person if one.about else None) or " ".join(one.key) or "no account", 100)
+    return text.inline(one.subject or "no account", 100)
 
 
 def _from(one: Incident) -> str:

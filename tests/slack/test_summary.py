@@ -16,7 +16,8 @@ from alertbot.outbox import Message, linked
 from alertbot.rules.model import LEVELS
 from alertbot.sandbox import mrkdwn, slack_limits
 from alertbot.slack.background import background, familiar
-from alertbot.slack.message import Standing, closing, opening
+from alertbot.slack.message import closing, opening
+from alertbot.slack.state import Standing
 from alertbot.slack.summary import incident_list, roundup, roundup_list, storm_summary
 from tests.slack.test_message import (
     BERLIN,
@@ -143,7 +144,7 @@ def test_slack_takes_all_that_else_is_known(events, others, mine, huge):
 )
 def test_slack_takes_an_incident_however_it_stands(events, mine, others, standing, changes):
     mine = msgspec.structs.replace(mine, **changes)
-    how = Standing(holder=others[0], held=tuple(others), **standing)
+    how = Standing(holder=others[0], held=tuple(others), beside=others[-1], **standing)
     message = opening(mine, rule(""), events, zone=BERLIN, portal_url=PORTAL_URL, standing=how)
     assert_harmless(message)
     filled = linked(message, {name: f"{PORTAL_URL}m/{name}" for name in message.links})
@@ -227,3 +228,12 @@ def test_the_thread_of_a_spray_says_which_accounts_it_tried():
     assert "*In the directory*\nanna@example.com (2)" in told.blocks[0]["text"]["text"]
     assert "*Typed, no account of this portal*\nuser2 (1), user3 (1)" in told.blocks[1]["text"]["text"]
     assert "and 8 more" in told.blocks[1]["text"]["text"]
+
+
+def test_what_was_merged_or_taken_over_leads_to_where_it_is_told():
+    there = an_incident([], id="b" * 20, message="bb", title="The other")
+    for how, said in (("merged_into", "into <https://message.alertbot.invalid/bb|"), ("held_by", "by <https://message.")):
+        mine = an_incident([], **{how: there.id})
+        message = opening(mine, rule(""), [], zone=BERLIN, portal_url=PORTAL_URL, standing=Standing(holder=there))
+        assert said in str(message.blocks)
+        assert message.links == ("bb",)

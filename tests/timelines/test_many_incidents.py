@@ -7,10 +7,12 @@ import io
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
+
 from alertbot.event import Event
 from alertbot.respond import Desk
 from alertbot.responses import Actor
-from alertbot.rules.model import Burst, Each, Sequence_, Step
+from alertbot.rules.model import Burst, Distinct, Each, Sequence_, Step
 from alertbot.store.store import Store
 from tests.engine.build import FAILED, MINUTE, SUCCEEDED, event, rule
 from tests.timelines.telling import Story
@@ -83,6 +85,24 @@ async def test_a_success_among_the_attacked_accounts_is_a_message_of_its_own(fil
     await story.poll(2, entered)
     assert story.kinds == ["storm", "opening"]
     assert story.texts[1].startswith("CRITICAL · Many failures, then a login · u77@example.com")
+
+
+async def test_a_login_from_an_address_that_sprays_is_told_with_what_is_worse(filled_sqlite_copy: Store) -> None:
+    spraying = replace(
+        rule(Distinct(("account",), 5, 10 * MINUTE), name="spraying", by=("ip",)), title="One address tries many", level="high"
+    )
+    entered = replace(rule(Each(), SUCCEEDED, name="entered"), title="A login", level="low")
+    story = Story(filled_sqlite_copy, spraying, entered)
+    await story.poll(1, *spray(range(0, 30, 3), 0))
+    login = event(900, timedelta(minutes=1), "success", account="u77", ip="203.0.113.0", login=None, email="u77@example.com")
+    await story.poll(2, login)
+    sprayed, alone = story.channel
+    assert "Same address" not in sprayed.words
+    link = "⚠ *Same address* as <https://slack.example/1.0|One address tries many>, HIGH: see whether it is part of that."
+    assert link in alone.words
+    await story.poll(3, msgspec.structs.replace(login, id=901, at_us=login.at_us + 1))
+    assert alone.edits == 1
+    assert link in alone.words
 
 
 async def test_whoever_has_a_turn_in_a_storm_is_told_only_if_it_is_still_open(filled_sqlite_copy: Store) -> None:
