@@ -96,7 +96,7 @@ async def at_work(
         with Store.open(f"sqlite:///{folder}/alertbot.db", write=True) as store:
             bot = SlackClient(slack.token, api_url=slack.api_url)
             app = SlackClient(slack.app_token, api_url=slack.api_url)
-            async with connect(settings) as http, bot, app:
+            async with connect([settings]) as http, bot, app:
                 allowed = None if responders is None else (lambda: [Mention(one) for one in responders])
                 rules = {"guessing": a_rule()}
                 buttons = Buttons(
