@@ -194,7 +194,8 @@ def _with_place(incident: Incident, material: Material) -> Incident:
 
 def _background(outlet: Outlet, incident: Incident, message: str, material: Material, now_us: int) -> list[OutboxEntry]:
     crowd = material.evidence if is_crowd(incident, material.evidence) else ()
-    known = background(incident, material.before, material.others, outlet.zone, crowd)
+    done = [event for event in material.evidence if event.feed == "audit"]
+    known = background(incident, material.before, material.others, outlet.zone, crowd, done)
     if known is None or incident.posts > 1:
         return []
     return [_reply(outlet, incident, "background", message, known, now_us)]

@@ -173,6 +173,7 @@ def _logged_in(given: Mapping[str, Any]) -> str | None:
 def _event(given: Mapping[str, Any], at_us: int, number: int, directory: Directory, people: Mapping[str, Person]) -> Event:
     import msgspec
 
+    from alertbot.actions import AUDIT_ACTIONS
     from alertbot.identity import enrich
 
     said = {ATTRIBUTES[key]: _said(key, value) for key, value in given.items() if key in ATTRIBUTES}
@@ -180,6 +181,7 @@ def _event(given: Mapping[str, Any], at_us: int, number: int, directory: Directo
     action = _action(given)
     raw = {
         "action_id": action.id,
+        "feed": "audit" if action.id in AUDIT_ACTIONS else "login",
         "event": action.event,
         "outcome": action.outcome,
         "method": action.method,

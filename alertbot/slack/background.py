@@ -25,17 +25,23 @@ ACCOUNTS = 20
 
 
 def background(
-    incident: Incident, before: Sequence[Event], others: Sequence[Incident], zone: ZoneInfo, crowd: Sequence[Event] = ()
+    incident: Incident,
+    before: Sequence[Event],
+    others: Sequence[Incident],
+    zone: ZoneInfo,
+    crowd: Sequence[Event] = (),
+    done: Sequence[Event] = (),
 ) -> Message | None:
     """What else is known; None where that is nothing. `before` are the account's events up to the incident, newest first;
-    `crowd` is the evidence of an incident of many accounts.
+    `crowd` is the evidence of an incident of many accounts, `done` what of the evidence is of the audit trail, oldest first.
     """
-    parts = [*_accounts(crowd)] if crowd else [*_last(before, zone), *_usual(before, zone)]
+    parts = [*_done(done, zone)]
+    parts += [*_accounts(crowd)] if crowd else [*_last(before, zone), *_usual(before, zone)]
     parts += _others(incident, others, zone)
     if not parts:
         return None
     links = tuple(one.message for one in others[:OTHERS] if one.message)
-    return Message(text=_line(before, others, crowd), blocks=tuple(parts), links=links)
+    return Message(text=_line(before, others, crowd, done), blocks=tuple(parts), links=links)
 
 
 def familiar(place: Event, before: Sequence[Event]) -> bool | None:
@@ -47,11 +53,21 @@ def familiar(place: Event, before: Sequence[Event]) -> bool | None:
     return any(each.ip == place.ip or (bool(here) and words.place(each) == here) for each in logins)
 
 
-def _line(before: Sequence[Event], others: Sequence[Incident], crowd: Sequence[Event]) -> str:
-    parts = ["which accounts"] if crowd else ["when and where the account logged in before"] if before else []
+def _line(before: Sequence[Event], others: Sequence[Incident], crowd: Sequence[Event], done: Sequence[Event]) -> str:
+    parts = ["what was done"] if done else []
+    parts += ["which accounts"] if crowd else ["when and where the account logged in before"] if before else []
     if others:
         parts.append(words.number(len(others), "other open incident"))
     return f"What else is known: {' · '.join(parts)}"
+
+
+def _done(done: Sequence[Event], zone: ZoneInfo) -> Iterable[Block]:
+    """What was done in the portal, in its own words: to what, and to whom."""
+    said = [(_time(each, zone), each.action or each.event) for each in done[-LAST:]]
+    lines = [f"{when}  {text.inline(action, 250)}" for when, action in said if action]
+    if lines:
+        rest = [f"and {len(done) - LAST:,} before that"] if len(done) > LAST else []
+        yield from blocks.paragraphs(["*What was done*", *rest, *lines])
 
 
 def _accounts(crowd: Sequence[Event]) -> Iterable[Block]:

@@ -248,10 +248,13 @@ def _way(story: Story) -> str:
 
 
 def _how(story: Story) -> Iterable[str]:
-    """Why it failed, where that is one reason."""
+    """Why it failed, where that is one reason; what was done, by the server's names."""
     reasons = words.distinct(words.result(event) for event in story.evidence if event.outcome == "failure")
     if len(reasons) == 1:
         yield text.inline(reasons[0], 100)
+    done = words.distinct(words.result(event) for event in story.evidence if event.feed == "audit")
+    if done:
+        yield text.inline(words.listing(done, 3), 200)
 
 
 def _warning(story: Story) -> Iterable[Block]:

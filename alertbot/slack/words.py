@@ -122,7 +122,11 @@ def what(count: int, evidence: Sequence[Event], first_us: int, last_us: int) -> 
 
 
 def result(event: Event) -> str:
-    """What one event was: `wrong login or password`, `logged in`, `logged out`."""
+    """What one event was: `wrong login or password`, `logged in`, `logged out`; of the audit trail the server's name of it, for
+    the portal's own words may name others.
+    """
+    if event.feed == "audit":
+        return event.event or f"action {event.action_id}"
     if event.outcome == "failure":
         return _REASONS.get(event.reason or "", "failed")
     if event.outcome == "success":

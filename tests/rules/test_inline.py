@@ -171,6 +171,12 @@ def test_what_an_event_says_decides_what_it_does_not_say(given, expected):
     assert (event.action_id, event.event, event.outcome, event.method, event.reason) == expected
 
 
+def test_an_action_of_the_audit_trail_is_of_that_feed_unless_the_event_says_otherwise():
+    text = "[{at: 2026-01-15, event: RoomDeleted}, {at: 2026-01-15, actionId: 5074}, {at: 2026-01-15, event: Logout},"
+    events = story(text + " {at: 2026-01-15, event: RoomDeleted, feed: login}]").events
+    assert [event.feed for event in events] == ["audit", "audit", "login", "login"]
+
+
 def test_an_event_may_set_any_field_and_what_it_sets_stands():
     (event,) = story(
         "[{at: 2026-01-15, who: anna@example.com, country: Norway, ip: 192.0.2.7, role: owner, groups: [A, B], tfa: true,"

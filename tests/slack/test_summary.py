@@ -221,6 +221,19 @@ def test_a_burst_before_it_hides_nothing_of_what_the_account_did():
     assert "wrong login or password ×30" in str(told.blocks)
 
 
+def test_what_was_done_is_told_in_the_thread_for_the_portals_words_may_name_others():
+    done = [known(n, feed="audit", event="UsersUpdatedType", action=f"Type changed [<!channel> User {n}]") for n in range(12)]
+    message = opening(an_incident(done), rule(""), done, zone=BERLIN, portal_url=PORTAL_URL)
+    assert "UsersUpdatedType" in str(message.blocks)
+    assert "Type changed" not in str(message.blocks) + message.text
+    told = background(an_incident(done), [], [], BERLIN, (), done)
+    assert told is not None
+    assert "what was done" in told.text
+    assert "and 2 before that" in str(told.blocks)
+    assert "Type changed [&lt;!channel&gt; User 11]" in str(told.blocks)
+    assert "User 1]" not in str(told.blocks)
+
+
 def test_the_thread_of_a_spray_says_which_accounts_it_tried():
     tried = [known(0), known(1), *(event(n, login=f"user{n}", account=f"user{n}") for n in range(2, 30))]
     told = background(an_incident([], fields=("ip",), key=("203.0.113.7",)), [], [], BERLIN, tried)
