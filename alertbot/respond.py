@@ -7,7 +7,7 @@ no harm: the step is decided anew from what stands then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -24,6 +24,9 @@ from alertbot.slack.offer import offer
 from alertbot.store.responses import PeopleCommit
 from alertbot.store.store import Store
 from alertbot.wishes import wish
+
+TOGETHER = 500
+"""So many incidents are settled in one transaction."""
 
 TRIES = 8
 """So often a step is decided anew when somebody else is faster."""
@@ -85,6 +88,30 @@ class Desk:
             return response, PeopleCommit(wishes=[wanted], outbox=[entry] if entry and not by_webhook else [])
 
         return self._take(incident_id, decide)
+
+    def resolve_summed(self, rule: str, who: Actor, now_us: int, resolution: Resolution, word: str = "") -> int:
+        """Settle at once what only a summary tells of, as after a storm of a rule; how many that were."""
+        left = [one.id for one in self._store.open_incidents_of_people() if one.rule == rule and one.told_in_summary]
+        return sum(
+            self._resolve_all(left[start : start + TOGETHER], who, now_us, resolution, word)
+            for start in range(0, len(left), TOGETHER)
+        )
+
+    def _resolve_all(self, names: Sequence[str], who: Actor, now_us: int, resolution: Resolution, word: str) -> int:
+        for tries in range(TRIES):
+            read = [one for one in self._store.incidents_by_id(names) if one.told_in_summary]
+            responses = [resolve(one, who, now_us, resolution, word) for one in read]
+            changed = [response.incident for response in responses if response.incident is not None]
+            log = [entry for response in responses for entry in response.log]
+            step = PeopleCommit(read={one.id: one.revision for one in read}, incidents=changed, log=log, restate=None)
+            try:
+                self._store.respond(step)
+            except StaleIncident:
+                if tries == TRIES - 1:
+                    raise
+            else:
+                return len(changed)
+        return 0
 
     def undo(self, incident_id: str, who: Actor, now_us: int, turn: int | None = None) -> Response | None:
         """Take back the last step; with it the wish that it made."""

@@ -23,6 +23,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, invoke_without_co
 Id = Annotated[str, typer.Argument(metavar="INCIDENT", help="Its id, or the beginning of it.", show_default=False)]
 All = Annotated[bool, typer.Option("--all", help="Also what is resolved, withdrawn or told of elsewhere.")]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="With --all: so many of the newest.")]
+IdOrRule = Annotated[
+    str, typer.Argument(metavar="INCIDENT", help="Its id, or the beginning of it; or rule:NAME.", show_default=False)
+]
 Word = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, in a few words.", show_default=False)]
 
 
@@ -107,7 +110,7 @@ def acknowledge(incident: Id, who: As = None, config: Config = None) -> None:
 
 @app.command()
 def resolve(
-    incident: Id,
+    incident: IdOrRule,
     how: Annotated[str, typer.Argument(metavar="HOW", help="real, false_alarm or expected.", show_default=False)],
     reason: Word = "",
     who: As = None,
@@ -117,17 +120,28 @@ def resolve(
 
     One that was expected is kept as a wish for the rule's editor: see `alertbot rules --wishes`.
 
+    Of what a storm brings, a summary tells of most: rule:NAME settles at once all of a rule that has no message of its own.
+
     \b
     Examples:
       alertbot incidents resolve 3f2a real
       alertbot incidents resolve 3f2a false_alarm --reason "a scanner of ours"
       alertbot incidents resolve 3f2a expected --reason "her new phone"
+      alertbot incidents resolve rule:password-guessing real --reason "the address is blocked"
     """
     from alertbot.cli.opened import acting, actor, incident_id, now_us, rules_of
+    from alertbot.cli.terminal import say
     from alertbot.respond import Desk
 
     resolution = _resolution(how)
+    kind, _, rule = incident.partition(":")
     with acting(config) as (settings, store):
+        if kind == "rule":
+            count = Desk(store, {}).resolve_summed(rule, actor(who), now_us(), resolution, reason)
+            say(
+                f"Resolved {count:,}." if count else "Nothing changed: no summary alone tells of an open incident of that rule."
+            )
+            return
         slack = settings.slack
         desk = Desk(store, rules_of(settings) if resolution == "expected" else {})
         by_webhook = slack is not None and slack.webhook is not None

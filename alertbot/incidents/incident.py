@@ -140,6 +140,11 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         return " ".join(value for value in self.key if value and value != self.portal)
 
     @property
+    def told_in_summary(self) -> bool:
+        """Whether people are told of it in a summary alone."""
+        return self.summary is not None and self.message is None and self.stands_for_itself
+
+    @property
     def stands_for_itself(self) -> bool:
         """Whether people are told of it, rather than of another one in its place."""
         return self.held_by is None and self.merged_into is None

@@ -89,7 +89,8 @@ def storm_summary(
         blocks.section(
             "*What to do*\nStop the source: block the addresses. "
             f"A login among the failures is told in a message of its own; so far {words.number(singly, 'incident')} of this "
-            f"storm stand in messages of their own.{' All of them are in the list in the thread.' if threaded else ''}"
+            f"storm stand in messages of their own.{' All of them are in the list in the thread.' if threaded else ''}\n"
+            f"To settle the others, at a shell: {text.code(f'alertbot incidents resolve rule:{storm.rule} real', 200)}"
         ),
         _small_print(portal_url, storm.portal, f"rule {text.inline(storm.rule, 100)}"),
     ]

@@ -78,6 +78,18 @@ async def test_known_people_are_told_first_and_singly_up_to_five_a_minute(filled
     assert all(one.message or one.summary for one in story.incidents())
 
 
+async def test_what_a_storm_told_of_is_settled_at_once_and_nothing_else(filled_sqlite_copy: Store) -> None:
+    story = Story(filled_sqlite_copy, GUESSING, ENTERED)
+    await story.poll(1, *spray(range(1_200), 0, known=range(3)))
+    desk = Desk(story.store, story.rules)
+    assert desk.resolve_summed("entered", Actor("ben"), story.clock_us, "real") == 0
+    assert desk.resolve_summed("guessing", Actor("ben"), story.clock_us, "real", "blocked") == 1_197
+    assert desk.resolve_summed("guessing", Actor("ben"), story.clock_us, "real", "blocked") == 0
+    assert [one.key[0] for one in story.store.open_incidents_of_people()] == ["u0", "u1", "u2"]
+    settled = next(one for one in story.incidents() if one.key == ("u9",))
+    assert (settled.work, settled.word, story.reasons(settled)[-1]) == ("resolved", "blocked", "resolved")
+
+
 async def test_a_success_among_the_attacked_accounts_is_a_message_of_its_own(filled_sqlite_copy: Store) -> None:
     story = Story(filled_sqlite_copy, GUESSING, ENTERED)
     await story.poll(1, *spray(range(500), 0))
