@@ -22,7 +22,7 @@ import yaml
 
 from alertbot.engine import Engine
 from alertbot.errors import AlertbotError
-from alertbot.event import id_of
+from alertbot.event import FEEDS, EventRef, event_ref, id_of
 from alertbot.finding import Finding
 from alertbot.rules.load import load_rules
 from alertbot.sandbox.attack import Attack, Family
@@ -54,6 +54,7 @@ RULE_OF: dict[Family, str] = {
     Family.NEW_COUNTRY: "new-country",
     Family.DISABLED_PROFILE: "disabled-profile",
     Family.BRUTE_FORCE_LOCK: "brute-force-lock",
+    Family.EXPORT: "export-after-strange-login",
 }
 """Which of the rules that ship has to catch a kind of attack."""
 
@@ -219,7 +220,7 @@ class Demo:
             same = same + 1 if state == before else 0
             before = state
             undelivered = sum(number for name, number in counts.outbox.items() if name not in ("sent", "refused", "summed"))
-            return same >= 8 and stored >= len(self._portal.shown()) and not undelivered
+            return same >= 8 and stored >= len(self._shown_rows()) and not undelivered
 
         await self._until(quiet, SETTLE_WITHIN, "", every=timedelta(milliseconds=300))
 
@@ -260,8 +261,8 @@ class Demo:
             stored = [found.finding for found in store.findings(PORTAL)]
             incidents = store.incidents(portal=PORTAL)
             outbox = store.entries()
-        shown = Counter(row.id for row in self._portal.shown())
-        read = Counter(event.id for event in events)
+        shown = Counter(self._shown_rows())
+        read = Counter(event.ref for event in events)
         yield _agree("events read, each once", len(events), len(shown), right=read == shown)
         rules = load_rules([self._rules]).rules
         zone = self._portal.zone
@@ -278,6 +279,10 @@ class Demo:
         if self._attacks:
             caught = sum(self._is_caught(attack, stored) for attack in self._attacks)
             yield _agree("attacks played that were found", caught, len(self._attacks), right=caught == len(self._attacks))
+
+    def _shown_rows(self) -> list[EventRef]:
+        """All that the portal shows, of both feeds."""
+        return [event_ref(feed, row.id) for feed in FEEDS for row in self._portal.shown(feed)]
 
     def _is_caught(self, attack: Attack, findings: Sequence[Finding]) -> bool:
         played = set(attack.events)

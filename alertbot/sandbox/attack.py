@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from alertbot.sandbox.cast import BERLIN, DOMAIN, Colleague, Device, Spot
-from alertbot.sandbox.office import Draft, failure, success
+from alertbot.sandbox.office import Draft, export, failure, success
 from alertbot.sandbox.wording import Action
 
 
@@ -29,6 +29,7 @@ class Family(StrEnum):
     NEW_COUNTRY = "new_country"
     DISABLED_PROFILE = "disabled_profile"
     BRUTE_FORCE_LOCK = "brute_force_lock"
+    EXPORT = "export"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ def neighbours(staff: tuple[Colleague, ...], end: datetime) -> Iterator[Draft]:
     for local, seconds in times:
         person = who[local]
         yield success(person, end + timedelta(seconds=seconds), person.home, person.desk)
+    yield export(who["mei.tan"], end + timedelta(seconds=20.5), who["mei.tan"].home, who["mei.tan"].desk, "Price lists")
 
 
 def _scene(attack: Attack, drafts: Iterator[Draft]) -> Scene:
@@ -185,5 +187,8 @@ def _no_login(at: Clock) -> Scene:
 
 
 def _far_away(person: Colleague, at: Clock) -> Scene:
-    attack = Attack("A first login from a new country", (Family.NEW_COUNTRY,), person.email, _ROSARIO.ip, live=True)
-    return _scene(attack, iter((success(person, at(16.5), _ROSARIO, person.desk),)))
+    """A login, and two seconds later a folder is gone."""
+    drafts = (success(person, at(16.5), _ROSARIO, person.desk), export(person, at(18.5), _ROSARIO, person.desk, "Contracts"))
+    families = (Family.NEW_COUNTRY, Family.EXPORT)
+    attack = Attack("An export after a first login from a new country", families, person.email, _ROSARIO.ip, live=True)
+    return _scene(attack, iter(drafts))

@@ -56,7 +56,8 @@ def row_json(row: Row, zone: tzinfo, dialect: Dialect) -> dict[str, Any]:
         fields[dialect.ip_field] = fields.pop("ip")
     date = date_json(row.at_us, zone, dialect)
     action = action_of(row.action_id).event if dialect.actions == "name" else None
-    return {"id": row.id, "date": date, "userId": row.user_id, "actionId": action or row.action_id, **fields}
+    targets = {"target": [fields["target"]]} if row.feed == "audit" and "target" in fields else {}
+    return {"id": row.id, "date": date, "userId": row.user_id, "actionId": action or row.action_id, **fields, **targets}
 
 
 def _encoded(body: dict[str, Any]) -> bytes:

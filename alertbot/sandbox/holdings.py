@@ -132,7 +132,7 @@ class Holdings:
     def add(self, raw: Mapping[str, Any], feed: Feed = "login", *, delay: timedelta | None = None) -> int:
         """Records a row by hand and gives its id; what it leaves out the portal fills in. Shown `delay` after its date."""
         by_email = {member.email.strip().casefold(): member for member in self._people.values()}
-        row = parse_row(complete(raw, by_email, self._ledgers[feed].last_id + 1, self.clock.now()), feed)
+        row = parse_row(complete(raw, by_email, self._ledgers[feed].last_id + 1, self.clock.now(), feed), feed)
         if delay is not None:
             row = msgspec.structs.replace(row, appears_us=row.at_us + span_us(delay))
         self.load((row,))

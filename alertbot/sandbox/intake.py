@@ -29,6 +29,10 @@ COLUMNS = (
 """The text columns of a row as the portal names them; what else a row holds is not the portal's and is dropped."""
 
 
+_USUAL: Mapping[Feed, int] = {"login": 1029, "audit": 5009}
+"""What happens where a row by hand does not say it: a login by password, a download."""
+
+
 class Member(msgspec.Struct, frozen=True):
     """A person of the directory; `row` is what the portal serves, as it stands."""
 
@@ -87,9 +91,11 @@ def parse_row(raw: object, feed: Feed = "login", *, appears: datetime | None = N
     )
 
 
-def complete(raw: Mapping[str, Any], members: Mapping[str, Member], next_id: int, now: datetime) -> dict[str, Any]:
+def complete(
+    raw: Mapping[str, Any], members: Mapping[str, Member], next_id: int, now: datetime, feed: Feed = "login"
+) -> dict[str, Any]:
     """A row by hand with all that the portal fills in itself. `members` are by e-mail in lower case."""
-    row = {"id": next_id, "date": now.isoformat(), "actionId": 1029, **raw}
+    row = {"id": next_id, "date": now.isoformat(), "actionId": _USUAL[feed], **raw}
     action_id = row["actionId"] = _action(row)
     row.setdefault("action", action_text(action_id))
     if "userId" in row:
@@ -99,7 +105,8 @@ def complete(raw: Mapping[str, Any], members: Mapping[str, Member], next_id: int
         return {"user": typed, **row, "userId": GUEST_ID}
     member = members.get(str(typed).strip().casefold())
     if member is None:
-        raise ValueError("a success needs a `userId`, or a `login` that is the e-mail of a person of the directory")
+        what = "a success" if feed == "login" else "an action"
+        raise ValueError(f"{what} needs a `userId`, or a `login` that is the e-mail of a person of the directory")
     return {"user": member.name, **row, "userId": member.id, "login": None}
 
 

@@ -49,6 +49,13 @@ def failure(typed: str | None, at: datetime, spot: Spot, device: Device, action:
     return Draft(at, action, GUEST_ID, {**login, **_seen(action, spot, device)})
 
 
+def export(who: Colleague, at: datetime, spot: Spot, device: Device, folder: str) -> Draft:
+    """A whole folder is taken away: a row of the audit trail."""
+    action = Action.FOLDER_DOWNLOADED
+    said = {"action": f"{action_text(action)}. [{folder}]", "target": folder, "context": "Documents"}
+    return Draft(at, action, who.id, {"user": who.name, **_seen(action, spot, device), **said})
+
+
 def _seen(action: Action, spot: Spot, device: Device) -> dict[str, str]:
     fields = {
         "action": action_text(action),

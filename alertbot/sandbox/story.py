@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from alertbot.actions import AUDIT_ACTIONS
 from alertbot.moments import to_us
 from alertbot.sandbox.attack import Attack, Family, Scene, neighbours, scenes
 from alertbot.sandbox.cast import BERLIN, colleagues
@@ -106,5 +107,6 @@ def _row(number: int, draft: Draft) -> Row:
         appears_us=to_us(draft.at + draft.queued + draft.hidden),
         action_id=int(draft.action),
         user_id=draft.user_id,
+        feed="audit" if draft.action in AUDIT_ACTIONS else "login",
         fields=draft.fields,
     )

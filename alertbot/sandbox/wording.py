@@ -1,4 +1,4 @@
-"""What the sandbox portal calls the actions of its login history, in English.
+"""What the sandbox portal calls the actions of its login history and audit trail, in English.
 
 The number says what an event is; the text is for people, and nobody may decide by it. `FAILURES` are the actions that
 happen before anyone is authenticated.
@@ -6,13 +6,14 @@ happen before anyone is authenticated.
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 
-from alertbot.actions import ACTIONS
+from alertbot.actions import ACTIONS, AUDIT_ACTIONS
 
 
 class Action(IntEnum):
-    """The login actions that the sandbox plays."""
+    """The actions that the sandbox plays."""
 
     FAIL_PASSWORD = 1002
     FAIL_SOCIAL = 1003
@@ -25,6 +26,7 @@ class Action(IntEnum):
     FAIL_TFA = 1022
     FAIL_LOCKED = 1023
     SUCCESS_PASSWORD = 1029
+    FOLDER_DOWNLOADED = 5057
 
 
 FAILURES = frozenset(action.id for action in ACTIONS.values() if action.outcome == "failure")
@@ -51,4 +53,6 @@ def action_text(action_id: int) -> str:
     """The action as the portal words it; an action of which only its kind is known gets that kind's word."""
     if action_id in _TEXTS:
         return _TEXTS[action_id]
+    if action_id in AUDIT_ACTIONS:
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(AUDIT_ACTIONS[action_id].event)).capitalize()
     return "Login Fail" if action_id in FAILURES else "Login Success"

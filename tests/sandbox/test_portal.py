@@ -241,7 +241,7 @@ async def test_the_audit_trail_is_a_feed_of_its_own() -> None:
     async with client_of(sandbox) as client:
         audit = await rows_of(client, "/api/2.0/security/audit/events/filter")
         logins = await rows_of(client)
-    assert [row["target"] for row in audit] == ["Plans"]
+    assert [row["target"] for row in audit] == [["Plans"]]
     assert logins == []
 
 

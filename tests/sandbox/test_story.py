@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alertbot.event import GUEST_ID
+from alertbot.event import FEEDS, GUEST_ID
 from alertbot.moments import from_us, to_us
 from alertbot.sandbox.attack import HOSTILE
 from alertbot.sandbox.cast import BERLIN, DOMAIN
@@ -187,6 +187,15 @@ def test_what_is_new_was_never_seen_for_that_person(family: Family) -> None:
             assert row.fields["ip"].rpartition(".")[0] not in nets
 
 
+def test_what_is_taken_after_a_strange_login_stands_in_the_audit_trail_under_the_same_person() -> None:
+    [scene] = attack(Family.EXPORT)
+    login, export = (ROWS[number] for number in scene.events)
+    assert (login.feed, export.feed) == ("login", "audit")
+    assert login.user_id == export.user_id
+    assert timedelta() < timedelta(microseconds=export.at_us - login.at_us) < timedelta(minutes=30)
+    assert any(row.feed == "audit" for row in LIFE), "not every export is an attack"
+
+
 @pytest.mark.parametrize("live", [True, False])
 def test_a_spray_tries_many_accounts_once_each_with_hostile_names_among_them(live: bool) -> None:
     [scene] = attack(Family.SPRAY, live=live)
@@ -214,5 +223,5 @@ async def test_the_portal_shows_the_live_rows_as_its_clock_goes_on() -> None:
         assert datetime.fromisoformat(newest["date"]) <= STORY.end
         sandbox.clock.advance(LIVE)
         rows = await rows_of(client)
-    assert len(sandbox.shown()) == len(STORY.history) + len(STORY.live)
+    assert sum(len(sandbox.shown(feed)) for feed in FEEDS) == len(STORY.history) + len(STORY.live)
     assert {row["id"] for row in rows} <= {row.id for _, row in STORY.live}
