@@ -102,13 +102,14 @@ async def look_at_portal(client: PortalClient, now_us: int, *, ends_sessions: bo
     owner = next((one for one in people if key.owner_id and one.id == key.owner_id), None)
     readable, plan = await _history(client)
     checks += [_rights(readable, owner, key), _scopes(key, readable=readable is None, ends_sessions=ends_sessions), plan]
+    checks.append(await _audit_trail(client, readable=readable is None and plan.state != "red"))
     checks += [await _lifetime(client), directory, _skew(client), Check("addresses", "remark", "They can be forged.", _FORGED)]
     return checks
 
 
 def _shut_out(portal: PortalSettings, error: PortalError) -> list[Check]:
     """Where not even the key can be asked about."""
-    rest = ["rights", "scopes", "plan", "lifetime", "directory", "clock"]
+    rest = ["rights", "scopes", "plan", "audit trail", "lifetime", "directory", "clock"]
     if isinstance(error, PortalTLSError):
         first = [Check("reach", "ok", "Something answers."), Check("tls", "red", *_parted(error))]
         rest.insert(0, "key")
@@ -170,6 +171,20 @@ async def _history(client: PortalClient) -> tuple[PortalError | None, Check]:
     except PortalError as error:
         return error, Check("plan", "untried", "The history cannot be read.")
     return None, Check("plan", "ok", "The whole login history can be read.")
+
+
+async def _audit_trail(client: PortalClient, *, readable: bool) -> Check:
+    """Whether rules that look at the audit trail see anything."""
+    if not readable:
+        return Check("audit trail", "untried", "What came before keeps it from being tried.")
+    try:
+        await client.page("audit", 0, 1)
+        keeps = (await client.lifetime("audit")).content
+    except PortalError as error:
+        said, mend = _parted(error)
+        return Check("audit trail", "remark", said, f"{mend} Until then rules that look at it see nothing; logins are watched.")
+    kept = f", and the portal keeps it {show_duration(keeps)}" if keeps is not None else ""
+    return Check("audit trail", "ok", f"It can be read{kept}.")
 
 
 def _rights(unreadable: PortalError | None, owner: Person | None, key: Key) -> Check:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from alertbot.event import Feed
 from alertbot.incidents import Incident
 from alertbot.lookout import KEPT, Kept
 from alertbot.moments import iso, span_us
@@ -40,6 +41,8 @@ class PortalStanding:
     newest_us: int | None
     gaps: tuple[Gap, ...]
     watched: bool
+    read_to: Mapping[Feed, int] = field(default_factory=dict)
+    """Up to where each feed was read that is read, in the portal's time."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """How many keys each rule let go of before their time, for made-up ones filled its memory."""
     catch_up: Gap | None = None
@@ -81,6 +84,7 @@ def standing(settings: Settings, store: Store, now_us: int) -> Standing:
     counts = store.counts()
     gaps = store.gaps()
     newest = store.newest_events()
+    read_to = store.read_to()
     states = {state.name: state for state in store.portals()}
     numbers = {count.portal: count.count for count in counts.events}
     work = sorted(store.open_incidents_of_people(), key=lambda one: (-LEVELS.index(one.level), one.at_us, one.id))
@@ -91,6 +95,7 @@ def standing(settings: Settings, store: Store, now_us: int) -> Standing:
         portals=tuple(
             replace(
                 _portal(portal, states.get(portal.name), numbers.get(portal.name, 0), newest.get(portal.name), gaps, now_us),
+                read_to=read_to.get(portal.name, {}),
                 dropped=msgspec.json.decode(store.meta(DROPPED + portal.name) or "{}", type=dict[str, int]),
             )
             for portal in settings.portals
@@ -181,6 +186,7 @@ def _portal_as_json(one: PortalStanding) -> dict[str, Any]:
         "catching_up": None if one.catch_up is None else _catch_up_as_json(one, one.catch_up),
         "events": one.events,
         "dropped": dict(one.dropped),
+        "read_to": {feed: iso(end_us) for feed, end_us in one.read_to.items()},
         "gaps": [{"feed": gap.feed, "start": iso(gap.start_us), "end": iso(gap.end_us)} for gap in one.gaps],
     }
 

@@ -44,7 +44,18 @@ async def test_a_portal_that_is_right_is_not_red(tmp_path: Path) -> None:
     async with world(tmp_path, history=30) as office:
         checks = await portal_checks(settings_of(office.sandbox, tmp_path))
         assert not is_red(checks.values())
-        assert {"reach", "tls", "key", "rights", "scopes", "plan", "lifetime", "directory", "clock"} <= checks.keys()
+        assert {
+            "reach",
+            "tls",
+            "key",
+            "rights",
+            "scopes",
+            "plan",
+            "audit trail",
+            "lifetime",
+            "directory",
+            "clock",
+        } <= checks.keys()
         assert "2 people" in checks["directory"].said
         assert "180d" in checks["lifetime"].said
         assert "request-x-real-ip" in checks["addresses"].mend
@@ -76,6 +87,14 @@ async def test_plan_lifetime_and_clock(tmp_path: Path) -> None:
         assert "30" in checks["clock"].said
         office.portal.settings = msgspec.structs.replace(wrong, plan="unpaid")
         assert (await portal_checks(settings_of(office.sandbox, tmp_path)))["plan"].state == "red"
+
+
+async def test_an_audit_trail_that_cannot_be_read_is_a_remark_for_logins_are_watched(tmp_path: Path) -> None:
+    async with world(tmp_path, history=3) as office:
+        office.portal.faults.add(Fault(kind=FaultKind.STATUS, status=403, path="/events/filter", times=1))
+        told = (await portal_checks(settings_of(office.sandbox, tmp_path)))["audit trail"]
+        assert (told.state, "logins are watched" in told.mend) == ("remark", True)
+        assert (await portal_checks(settings_of(office.sandbox, tmp_path)))["audit trail"].state == "ok"
 
 
 async def test_twenty_events_are_no_missing_plan(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from alertbot.standing import PortalStanding, Standing
 
 LISTED = 30
+BEHIND_US = 15 * 60_000_000
+"""So far behind the logins the audit trail may be without a remark."""
 
 
 def status(
@@ -93,10 +95,14 @@ def _clock(skew_us: int | None) -> str:
 
 
 def _remarks(portal: PortalStanding) -> Iterable[str]:
+    from alertbot.portal.notes import HISTORIES
+
+    zone = portal.settings.zone
+
     if portal.state.plan == "none":
         yield "its plan has no audit service: it shows its newest 20 events only, and what comes faster is lost."
     if (missing := portal.catch_up) is not None:
-        zone, done = portal.settings.zone, portal.caught_up
+        done = portal.caught_up
         yield (
             f"catching up: read back to {_moment(missing.end_us, zone)}, still down to {_moment(missing.start_us, zone)}"
             f"{f' ({done:.0%} done)' if done is not None else ''}; alerts come when all of it is there."
@@ -110,9 +116,11 @@ def _remarks(portal: PortalStanding) -> Iterable[str]:
             f"{rule} has let go of {count:,} keys before their time since the start: made-up logins or addresses filled its "
             "memory. Accounts of the directory are kept."
         )
+    logins_us, audit_us = portal.read_to.get("login"), portal.read_to.get("audit")
+    if logins_us is not None and audit_us is not None and logins_us - audit_us > BEHIND_US:
+        yield f"the audit trail was read up to {_moment(audit_us, zone)} only; rules that look at it do not know more."
     for gap in portal.gaps[-5:]:
-        zone = portal.settings.zone
-        yield f"a gap in what could be read: {_moment(gap.start_us, zone)} to {_moment(gap.end_us, zone)}."
+        yield f"a gap in the {HISTORIES[gap.feed]}: {_moment(gap.start_us, zone)} to {_moment(gap.end_us, zone)}."
 
 
 def _open(console: Console, now: Standing) -> None:

@@ -78,6 +78,16 @@ class Reports(Database):
                 before = (row.portal, row.feed, (row.start_us, row.end_us))
         return found
 
+    def read_to(self) -> dict[str, dict[Feed, int]]:
+        """Up to where, in the portal's time, each feed of each portal that is read was read."""
+        columns = (coverage.c.portal, coverage.c.feed)
+        chosen = select(*columns, func.max(coverage.c.end_us).label("end_us")).group_by(*columns).order_by(*columns)
+        found: dict[str, dict[Feed, int]] = {}
+        with self._read() as connection:
+            for row in connection.execute(chosen):
+                found.setdefault(row.portal, {})[row.feed] = row.end_us
+        return found
+
     def waiting(self) -> list[Waiting]:
         """What is not in Slack yet, by channel."""
         chosen = (
