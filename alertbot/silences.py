@@ -101,6 +101,11 @@ class Scope:
     tag: str | None = None
     named: str | None = None
 
+    @property
+    def is_personal(self) -> bool:
+        """Whether it is about one account."""
+        return any(field == "account" for field, _ in self.match)
+
 
 def scopes(rule: Rule | None, rule_name: str, event: Event | None) -> list[Scope]:
     """What may be silenced at an incident, from narrow to wide."""

@@ -110,10 +110,12 @@ def _buttons(incident: Incident, *, end_sessions: bool, silenced: bool) -> list[
 
 
 def can_end_sessions(incident: Incident) -> bool:
-    """Whether the incident is about somebody whose sessions can be ended, and were not."""
+    """Whether the incident is about somebody whose sessions can be ended, and were not. One of many whom an address only tried
+    is not that: the person logged in, or the incident is theirs.
+    """
     about = incident.about
     ended = incident.sessions is not None and incident.sessions.ended
-    return about is not None and about.known and bool(about.account) and not ended
+    return about is not None and about.known and bool(about.account) and (incident.is_personal or about.success) and not ended
 
 
 def reference(incident: Incident) -> str:
@@ -185,7 +187,8 @@ def resolve_form(incident: Incident, place: str, choice: str) -> Block:
 def silence_form(incident: Incident, place: str, scopes: Sequence[Scope]) -> Block:
     """The form that asks what is to be silent, how long, and why."""
     options = [{"text": _plain(text.plain(scope.words, 70)), "value": scope.name} for scope in scopes]
-    what = {"type": "radio_buttons", "action_id": "what", "options": options, "initial_option": options[0]}
+    first = next((n for n, scope in enumerate(scopes) if incident.is_personal or not scope.is_personal), 0)
+    what = {"type": "radio_buttons", "action_id": "what", "options": options, "initial_option": options[first]}
     lasting = [{"text": _plain(label), "value": key} for key, label in LASTING.items()]
     long = {"type": "radio_buttons", "action_id": "long", "options": lasting, "initial_option": lasting[0]}
     why = {"type": "plain_text_input", "action_id": "why", "max_length": 300}

@@ -17,7 +17,7 @@ from alertbot.outbox import Message
 from alertbot.responses import acknowledge, ask_to_end_sessions, resolve, undo
 from alertbot.sandbox.slack_limits import refusal, view_refusal
 from alertbot.silences import Scope, new_silence, scopes
-from alertbot.slack.actions import Hands, became, below, resolve_form, silence_form
+from alertbot.slack.actions import Hands, became, below, can_end_sessions, resolve_form, silence_form
 from alertbot.slack.offer import offer
 from alertbot.slack.press import Form, Press, read
 from alertbot.slack.remarks import caller, escalation, silence_over
@@ -60,6 +60,18 @@ def test_sessions_can_be_ended_where_the_key_may_the_person_is_known_and_nobody_
     failed = incident(sessions=Sessions(by="ben", at_us=NOW_US, answer="out of reach"))
     assert "End sessions" in labels(failed)
     assert "Sessions not ended" in shown(failed)
+
+
+def test_what_an_address_did_to_many_offers_to_silence_the_address_and_ends_nobodys_sessions() -> None:
+    spray = incident(fields=("ip",), key=("203.0.113.7",))
+    assert not can_end_sessions(spray)
+    assert can_end_sessions(incident(fields=("ip",), about=About(account="u", person="anna", known=True, success=True)))
+    choices = scopes(None, "guessing", event())
+    assert [one.name for one in choices] == ["account", "address", "rule"]
+    for one, chosen in ((spray, "address"), (incident(), "account")):
+        form = silence_form(one, "C1-1.0", choices)
+        what = next(block for block in form["blocks"] if block.get("block_id") == "what")
+        assert what["element"]["initial_option"]["value"] == chosen
 
 
 def test_ending_sessions_is_asked_again_by_the_button_itself() -> None:
