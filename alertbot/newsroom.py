@@ -242,7 +242,7 @@ class _Issue:
             self._write(storm, before, over=True)
         after = []
         for rule, storm in sorted_.storms.items():
-            changed = storm.id in sorted_.changed or rule in stirred
+            changed = storm.id in sorted_.changed or rule in stirred or storm.is_calm(self._now_us)
             after.append(self._write(storm, before, over=False) if changed else storm)
         if after != list(before.values()):
             self.news.notes[note] = msgspec.json.encode(after).decode()
@@ -282,6 +282,7 @@ class _Issue:
             self._rules.get(storm.rule),
             is_new=is_new,
             over=over,
+            calm=storm.is_calm(self._now_us),
             now_us=self._clock_us,
         )
         self.news.entries += entries

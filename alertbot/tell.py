@@ -31,7 +31,7 @@ from alertbot.slack.state import Standing
 from alertbot.slack.summary import Roundup, incident_list, roundup, roundup_list, storm_summary
 
 LIST_EVERY = timedelta(minutes=1)
-"""A storm's list is written anew at most so often, and only when it has doubled."""
+"""A storm's list is written anew at most so often, and only when it has doubled, or when the storm has calmed down."""
 
 _replace = msgspec.structs.replace
 _POSTED = {Occasion.OPENING: "opening", Occasion.RISE: "rise", Occasion.RETURN: "return"}
@@ -241,6 +241,7 @@ def storm_entries(
     *,
     is_new: bool,
     over: bool,
+    calm: bool = False,
     now_us: int,
 ) -> tuple[Storm, list[OutboxEntry]]:
     """The summary of a storm as it stands, where its rule is told, and its list when that says much more than the last one."""
@@ -254,6 +255,8 @@ def storm_entries(
         singly=singly,
         threaded=not outlet.by_webhook,
     )
+    if calm:
+        storm = _replace(storm, calm_us=storm.last_us)
     if outlet.by_webhook and not is_new:
         return storm, []
     facts = Facts(storm.level, storm.rule, storm.portal, rule.tags if rule else (), None, rule.route if rule else None)
@@ -268,7 +271,7 @@ def storm_entries(
         entries.append(_at(outlet, copy, place))
     more = len(incidents) > storm.listed
     doubled = len(incidents) >= 2 * storm.listed and now_us >= storm.listed_us + span_us(LIST_EVERY)
-    if not outlet.by_webhook and more and (over or doubled):
+    if not outlet.by_webhook and more and (over or calm or doubled):
         storm = _replace(storm, listed=len(incidents), listed_us=now_us)
         file = incident_list(incidents, f"{storm.rule}.csv")
         listed = _thread(outlet, storm.id, "storm_list", file, now_us, str(len(incidents)))

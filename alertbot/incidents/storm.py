@@ -51,6 +51,8 @@ class Storm(msgspec.Struct, frozen=True, kw_only=True):
     singly_us: tuple[int, ...] = ()
     listed: int = 0
     """How many incidents the last list in its thread held, and when it was written."""
+    calm_us: int = 0
+    """The last new incident after which it was calm, and a list was written that holds all up to there."""
     listed_us: int = 0
     copies: dict[str, str] = {}
     """The outbox entries of its copies in other channels, and these channels."""
@@ -60,6 +62,10 @@ class Storm(msgspec.Struct, frozen=True, kw_only=True):
     def mostly_failures(self) -> bool:
         """Whether a success among them is something else."""
         return 2 * self.successes < self.count
+
+    def is_calm(self, now_us: int) -> bool:
+        """Whether nothing new has come for a minute, for the first time since the last one came."""
+        return self.calm_us < self.last_us <= now_us - _MINUTE_US
 
     def budget(self, now_us: int) -> int:
         """How many more may be told singly now."""

@@ -120,7 +120,7 @@ def incident_list(incidents: Sequence[Incident], name: str) -> Message:
         )
         writer.writerow([text.csv_cell(cell) for cell in cells])
     left = len(incidents) - ROWS
-    line = f"All {len(incidents):,} incidents as a list" + (f"; the file holds the first {ROWS:,}" if left > 0 else "")
+    line = f"All {len(incidents):,} incidents so far as a list" + (f"; the file holds the first {ROWS:,}" if left > 0 else "")
     line += ". From a shell: alertbot incidents list"
     return Message(text=line, blocks=(blocks.section(line),), file=File(name, table.getvalue()))
 
