@@ -72,7 +72,7 @@ class CaseFiles:
         if account is None:
             return ()
         until_us = min(evidence[0].at_us, incident.first_us) - 1
-        return tuple(self._store.events_of_account(incident.portal, account, until_us=until_us, limit=BEFORE))
+        return tuple(self._store.logins_of_account(incident.portal, account, until_us=until_us, limit=BEFORE))
 
     def others(self, incident: Incident) -> tuple[Incident, ...]:
         """Open incidents of the same account or address."""

@@ -100,7 +100,7 @@ class Committer:
             coverage=brought.coverage or {},
             people=brought.people,
             findings=[_stored(found, decision) for found in changed],
-            gone=dict.fromkeys(gone, "logins that the portal showed late have changed what happened"),
+            gone=dict.fromkeys(gone, "what the portal showed late has changed what happened"),
             incidents=list(decision.incidents.values()),
             log=decision.log,
             outbox=news.entries,

@@ -353,7 +353,10 @@ def _event(row: _Row, portal: str, feed: Feed, *, clean: bool) -> Event:
 
 
 def _likely_feed(row: _Row) -> Feed:
-    return "audit" if any(getattr(row, name) is not None for name in _AUDIT) else "login"
+    if any(getattr(row, name) is not None for name in _AUDIT):
+        return "audit"
+    action = action_named(row.action_id) if isinstance(row.action_id, str) else action_of(row.action_id)
+    return "audit" if action is not None and action.id in AUDIT_ACTIONS else "login"
 
 
 def _exported(event: Event, row: _Row, *, clean: bool) -> Event:

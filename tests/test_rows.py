@@ -346,10 +346,11 @@ def test_an_export_keeps_who_and_where(tmp_path: Path) -> None:
 
 
 def test_a_file_tells_the_feed_by_its_fields(tmp_path: Path) -> None:
-    """A row with fields of the audit trail is of the audit feed."""
+    """A row with fields or an action of the audit trail is of the audit feed."""
     path = tmp_path / "events.jsonl"
-    path.write_text(json.dumps(ROW | {"product": "Files"}) + "\n" + json.dumps(ROW))
-    assert [event.feed for event in read_events_file(path, "main")] == ["audit", "login"]
+    rows = [ROW | {"product": "Files"}, ROW, ROW | {"actionId": 5074}, ROW | {"actionId": "RoomDeleted"}]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert [event.feed for event in read_events_file(path, "main")] == ["audit", "login", "audit", "audit"]
 
 
 @pytest.mark.parametrize(

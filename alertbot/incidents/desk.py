@@ -18,7 +18,7 @@ from alertbot.incidents.incident import BOT, About, Decision, Incident, LogEntry
 from alertbot.moments import span_us
 from alertbot.rules.model import LEVELS, Level, Rule
 
-_LATE = "logins that the portal showed late have changed what happened"
+_LATE = "what the portal showed late has changed what happened"
 _replace = msgspec.structs.replace
 _Kind = tuple[str, str, str]
 

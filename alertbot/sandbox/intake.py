@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from alertbot.actions import action_named
+from alertbot.actions import AUDIT_ACTIONS, action_named
 from alertbot.errors import EventsFileError
 from alertbot.event import GUEST_ID, Feed
 from alertbot.moments import to_us
@@ -42,12 +42,12 @@ class Member(msgspec.Struct, frozen=True):
     row: dict[str, Any]
 
 
-def read_events(path: Path, feed: Feed = "login") -> list[Row]:
-    """The rows of a file, each shown from its date on. Raises EventsFileError."""
+def read_events(path: Path) -> list[Row]:
+    """The rows of a file, of the login history or the audit trail, each shown from its date on. Raises EventsFileError."""
     rows = []
     for line, raw in _objects(path):
         try:
-            rows.append(parse_row(raw, feed))
+            rows.append(parse_row(raw))
         except ValueError as error:
             raise EventsFileError(f"{path}:{line}: {error}") from None
     return rows
@@ -72,21 +72,22 @@ def parse_member(raw: object) -> Member:
     return Member(id=raw["id"], email=str(row.get("email", "")), name=str(row.get("displayName", "")), row=row)
 
 
-def parse_row(raw: object, feed: Feed = "login", *, appears: datetime | None = None) -> Row:
-    """A whole row in the portal's JSON. Raises ValueError with a sentence."""
+def parse_row(raw: object, feed: Feed | None = None, *, appears: datetime | None = None) -> Row:
+    """A whole row in the portal's JSON; its action says of which feed it is where nobody does. Raises ValueError."""
     if not isinstance(raw, Mapping):
         raise ValueError("an event must be an object")  # noqa: TRY004  (a file's mistake, as the others)
     for name in ("id", "date", "actionId"):
         if raw.get(name) is None:
             raise ValueError(f"an event needs `{name}`")
     at_us = to_us(parse_date(raw["date"])) // 1_000_000 * 1_000_000
+    action_id = _action(raw)
     return Row(
         id=_whole(raw, "id"),
         at_us=at_us,
         appears_us=to_us(appears) if appears is not None else at_us,
-        action_id=_action(raw),
+        action_id=action_id,
         user_id=str(raw.get("userId") or GUEST_ID),
-        feed=feed,
+        feed=feed or ("audit" if action_id in AUDIT_ACTIONS else "login"),
         fields=_columns(raw),
     )
 

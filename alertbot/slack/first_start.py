@@ -55,7 +55,7 @@ def first_start(
     summary = f"{levels} found in that time, none of it sent" if levels else "nothing to alert on in that time"
     line = (
         f"alertbot now watches {portals} with {words.number(rules, 'rule')}"
-        f" · read {words.number(read, 'login event')} of the past{_age(watched)} · {summary}"
+        f" · read {words.number(read, 'event')} of the past{_age(watched)} · {summary}"
     )
     if missing:
         line += f" · no answer yet from {words.listing([text.inline(name, 60) for name in missing])}"
@@ -87,7 +87,7 @@ def _histories(watched: Sequence[Watched]) -> Iterable[Block]:
 
 
 def _history(each: Watched) -> str:
-    events = words.number(each.events, "login event")
+    events = words.number(each.events, "event")
     if each.from_us is None or each.to_us is None:
         return f"{events} read: no history yet"
     first, last = words.local(each.from_us, each.zone), words.local(each.to_us, each.zone)

@@ -64,10 +64,10 @@ class Standing:
 
     def _now(self, incident: Incident, zone: ZoneInfo) -> str:
         if incident.withdrawn:
-            return "*Withdrawn*: logins that the portal showed late have changed what happened. Nothing is left to do here."
+            return "*Withdrawn*: what the portal showed late has changed what happened. Nothing is left to do here."
         if incident.merged_into is not None:
             into = _named(self.holder, "the earlier alert") if self.holder else "the earlier alert"
-            return f"*Merged* into {into}: logins that came late show that both are one."
+            return f"*Merged* into {into}: what came late shows that both are one."
         if incident.held_by is not None:
             return f"*Taken over* by {_named(self.holder) if self.holder else 'another alert'}. Look there."
         if self.later is not None:

@@ -98,11 +98,11 @@ class Events(Database):
                     found += map(decode, connection.execute(chosen).scalars())
         return sorted(found, key=lambda event: event.order)
 
-    def events_of_account(self, portal: str, account: str, *, until_us: int, limit: int) -> list[Event]:
-        """The last events of an account up to a moment, the newest first."""
+    def logins_of_account(self, portal: str, account: str, *, until_us: int, limit: int) -> list[Event]:
+        """The last events of an account in the login history up to a moment, the newest first."""
         chosen = (
             select(events.c.body)
-            .where(events.c.portal == portal, events.c.account == account, events.c.at_us <= until_us)
+            .where(events.c.portal == portal, events.c.account == account, events.c.feed == "login", events.c.at_us <= until_us)
             .order_by(events.c.at_us.desc(), events.c.id.desc())
             .limit(limit)
         )

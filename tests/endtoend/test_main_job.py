@@ -22,7 +22,7 @@ async def test_history_is_read_and_counted_and_none_of_it_is_sent(tmp_path: Path
         await office.settled()
         await office.stop(bot)
         assert "3 rules" in first.text
-        assert "264 login events" in first.text
+        assert "264 events" in first.text
         assert "3 high, 1 medium found in that time, none of it sent" in first.text
         [reply] = office.slack.space.replies(first.ts)
         assert "HIGH · 3 × Password guessing" in words(reply)

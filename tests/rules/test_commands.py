@@ -197,3 +197,21 @@ def test_check_with_a_store_names_people_without_hours(here, capsys):
         store.commit_poll(PollCommit(state=PortalState(name="main"), people=stored))
     assert execute(["check"]) == 0
     assert "main: warning: no hours rule covers 1 active person: bob@x.org" in capsys.readouterr().out
+
+
+def test_a_backtest_joins_the_portals_own_json_of_both_feeds(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows of the login history and of the audit trail in one file: the account joins them, under the rules that ship."""
+    who = {"userId": "66fa", "user": "Anna Berg", "ip": "203.0.113.7", "country": "Germany"}
+    logins = [who | {"id": n, "date": f"2026-01-{n:02}T09:00:00Z", "actionId": 1029} for n in range(1, 11)]
+    strange = who | {"id": 11, "date": "2026-01-15T03:00:00Z", "actionId": 1029, "country": "Vietnam"}
+    taken = who | {"id": 11, "date": "2026-01-15T03:20:00Z", "actionId": 5057, "target": ["4711"], "country": "Vietnam"}
+    report = who | {"id": 12, "date": "2026-01-20T03:20:00Z", "actionId": 6028}
+    (here / "events.json").write_text(json.dumps({"response": [*logins, strange, taken, report]}), encoding="utf-8")
+    assert execute(["backtest", "--events", "events.json", "--format", "json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [export] = [one for one in found if one["rule"] == "export-after-strange-login"]
+    assert (export["key"], export["first"], export["at"]) == (
+        {"account": "66fa"},
+        "2026-01-15T03:00:00Z",
+        "2026-01-15T03:20:00Z",
+    )

@@ -311,7 +311,7 @@ def test_the_first_start_says_what_is_watched_and_what_would_have_been_found():
     found = [Found("a", "Guessing", "high", 3), Found("b", "New country", "low", 14), Found("c", "Spray", "high", 2)]
     message = first_start(watched(), 10, found, missing=["acme"])
     assert message.text == (
-        "alertbot now watches portal0 with 10 rules · read 12,345 login events of the past 30 days"
+        "alertbot now watches portal0 with 10 rules · read 12,345 events of the past 30 days"
         " · 5 high, 14 low found in that time, none of it sent · no answer yet from acme"
     )
     assert "16 Dec 2025 – 15 Jan 2026" in seen(message)

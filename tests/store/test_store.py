@@ -124,8 +124,8 @@ def test_whatever_an_outsider_typed_is_stored_and_found_again(store: Store, text
     kept, kept_other = whole(text), whole(other)
     event = login(7, at_us, login=kept, account=kept, ip=kept, user=kept_other)
     assert list(store.events("main")) == [event]
-    assert store.events_of_account("main", text, until_us=at_us, limit=5) == [event]
-    assert store.events_of_account("main", text + other + ".", until_us=at_us, limit=5) == []
+    assert store.logins_of_account("main", text, until_us=at_us, limit=5) == [event]
+    assert store.logins_of_account("main", text + other + ".", until_us=at_us, limit=5) == []
     opened = incident("i", key=text)
     store.commit_poll(PollCommit(state=MAIN, incidents=[opened]))
     assert store.open_incidents("main", "guessing", [(text,)]) == [opened]
@@ -137,8 +137,14 @@ def test_text_that_no_database_likes_is_stored(store: Store, text: str) -> None:
     store.commit_poll(PollCommit(state=MAIN, events=[login(1, 1, login=text, account=text, ip=text)]))
     (stored,) = store.events("main")
     assert stored.account == text.replace("\ud800", "\ufffd")
-    assert store.events_of_account("main", text, until_us=1, limit=1) == [stored]
-    assert store.events_of_account("main", text[:-1], until_us=1, limit=1) == []
+    assert store.logins_of_account("main", text, until_us=1, limit=1) == [stored]
+    assert store.logins_of_account("main", text[:-1], until_us=1, limit=1) == []
+
+
+def test_what_an_account_does_in_the_portal_does_not_hide_its_logins(store: Store) -> None:
+    acts = [login(n, 10 + n, account="anna", feed="audit") for n in range(50)]
+    store.commit_poll(PollCommit(state=MAIN, events=[login(1, 5, account="anna"), *acts]))
+    assert [event.at_us for event in store.logins_of_account("main", "anna", until_us=99, limit=5)] == [5]
 
 
 def test_events_are_found_by_what_a_finding_keeps_of_them(store: Store) -> None:

@@ -122,7 +122,7 @@ async def test_a_late_login_that_changes_what_happened_withdraws_in_the_message(
     await story.poll(21, event(3, 5 * MINUTE, "success", ip="198.51.100.1"))
     (message,) = story.channel
     assert message.text.startswith("WITHDRAWN · New address · anna")
-    assert "logins that the portal showed late have changed what happened" in message.words
+    assert "what the portal showed late has changed what happened" in message.words
     (incident,) = story.incidents()
     assert story.reasons(incident) == ["opened", "withdrawn"]
 
