@@ -31,6 +31,7 @@ _WHO = ("account", "email", "name", "login", "user", "userId")
 """What `respond` may call a person by."""
 
 _PAGES = {"login": "login-history", "audit": "audit-trail"}
+_TECHNIQUE = re.compile(r"(?i)attack\.(t[0-9]{4})(?:\.([0-9]{3}))?\Z")
 _SENTENCE = re.compile(r"(?s)\A.{10,}?[.!?](?=\s|\Z)")
 _GREY = words.COLOURS["informational"]
 _FAMILIAR = {True: "known to this account", False: "*new for this account*", None: ""}
@@ -335,6 +336,10 @@ def _small_print(story: Story, portal_url: str | None) -> Block:
     named = f"rule {text.inline(story.rule.name, 100)}"
     page = next((each for each in story.rule.references if each.startswith(("https://", "http://")) and len(each) < 500), None)
     parts += [f"portal {text.inline(incident.portal, 60)}", blocks.link(page, named) if page else named]
+    technique = next((match for tag in story.rule.tags if (match := _TECHNIQUE.match(tag))), None)
+    if technique:
+        number = ".".join(part.upper() for part in technique.groups() if part)
+        parts.append(blocks.link(f"https://attack.mitre.org/techniques/{number.replace('.', '/')}/", f"ATT&CK {number}"))
     return blocks.context(" · ".join([*parts, f"incident {text.inline(incident.id, 40)}"]))
 
 

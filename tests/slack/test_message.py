@@ -241,6 +241,17 @@ def test_a_link_of_the_rules_author_is_a_link_and_one_in_a_value_is_not():
     ]
 
 
+def test_the_small_print_leads_to_the_page_of_the_rule_and_to_what_it_catches():
+    events = [known(0)]
+    tags = ("attack.credential_access", "attack.t1110.001", "location")
+    guessing = rule(references=("see the wiki", "https://wiki.example.com/guessing"), tags=tags)
+    message = opening(incident(events), guessing, events, zone=BERLIN, portal_url=PORTAL_URL)
+    small = message.blocks[-1]["elements"][0]["text"]
+    assert "<https://wiki.example.com/guessing|rule guess-account>" in small
+    assert "<https://attack.mitre.org/techniques/T1110/001/|ATT&amp;CK T1110.001>" in small
+    assert_slack_takes(message)
+
+
 def test_what_is_not_what_it_seems_is_remarked_on():
     shown = seen(told([event(0, login="\u0430nna\u202e", account="x")]))
     assert "the typed login holds hidden characters" in shown
