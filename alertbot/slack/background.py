@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from alertbot.event import Event
 from alertbot.incidents import Incident
+from alertbot.moments import span_us
 from alertbot.outbox import Message, link_to
 from alertbot.slack import blocks, text, words
 from alertbot.slack.blocks import Block
@@ -22,6 +23,8 @@ LAST = 10
 PLACES = 3
 OTHERS = 8
 ACCOUNTS = 20
+QUICKLY = timedelta(minutes=10)
+"""The same again within so long is one row, with how often."""
 
 
 def background(
@@ -86,8 +89,13 @@ def _accounts(crowd: Sequence[Event]) -> Iterable[Block]:
 
 
 def _last(before: Sequence[Event], zone: ZoneInfo) -> Iterable[Block]:
-    """The last events, what is alike and in a row as one: a burst of failures hides nothing."""
-    alike = [list(run) for _, run in groupby(before, key=_alike)]
+    """The last events, a quick row of the same as one: a burst of failures hides nothing."""
+    alike: list[list[Event]] = []
+    for event in before:
+        if alike and _goes_with(event, alike[-1][-1]):
+            alike[-1].append(event)
+        else:
+            alike.append([event])
     if not alike:
         return
     rows = [
@@ -102,8 +110,10 @@ def _last(before: Sequence[Event], zone: ZoneInfo) -> Iterable[Block]:
     yield blocks.section(f"*What the account did before this*\n{blocks.table(rows)}")
 
 
-def _alike(event: Event) -> tuple[str, str, str]:
-    return words.result(event), words.address(event), words.place(event)
+def _goes_with(event: Event, later: Event) -> bool:
+    """Whether two events, one after the other, are the same again within minutes."""
+    here, there = ((words.result(each), words.address(each), words.place(each)) for each in (event, later))
+    return here == there and later.at_us - event.at_us <= span_us(QUICKLY)
 
 
 def _usual(before: Sequence[Event], zone: ZoneInfo) -> Iterable[Block]:

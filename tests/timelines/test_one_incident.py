@@ -142,7 +142,7 @@ async def test_the_thread_says_what_else_is_known(filled_sqlite_copy: Store) -> 
     (known,) = message.thread
     assert known.kind == "background"
     assert "What the account did before this" in known.words
-    assert "logged in ×12" in known.words
+    assert known.words.count("logged in") == 10
     assert "*Usual places*  Berlin DE (12)" in known.words
     assert "*Usual hours*" in known.words
     other = {"account": "ben", "login": "ben", "ip": "198.51.100.9"}
