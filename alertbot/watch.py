@@ -25,25 +25,21 @@ from alertbot.commit import Brought, Committer, InStore
 from alertbot.config import PortalSettings
 from alertbot.engine import Difference, Engine
 from alertbot.engine.table import MOST_KEYS
-from alertbot.errors import PortalError, PortalTransient, StaleIncident, StoreError
+from alertbot.enrichment import Enrichment
+from alertbot.errors import PortalError, StaleIncident, StoreError
 from alertbot.event import FEEDS, Event, Feed
 from alertbot.feeds import Feeds, FeedState, Stage, earliest, gaps_between, is_begun_only, judging, looked_at, looking_at
-from alertbot.identity import Directory, identify, needs_lookup
 from alertbot.incidents import Watch
 from alertbot.moments import span_us, to_us
-from alertbot.places import locate
 from alertbot.portal.client import PortalClient
 from alertbot.portal.history import Batch, HistoryReader, Range
 from alertbot.portal.notes import Note
-from alertbot.portal.people import Person, read_people
 from alertbot.rules.model import Rule
 from alertbot.store.events import decode
-from alertbot.store.records import DROPPED, PortalState, RuleVersion, StoredPerson
+from alertbot.store.records import DROPPED, PortalState, RuleVersion
 from alertbot.store.store import Store
+from alertbot.versions import Versions
 
-PEOPLE_EVERY = timedelta(minutes=15)
-PEOPLE_AGAIN = timedelta(minutes=1)
-"""How soon the directory is asked for again after it could not be read."""
 REBUILD_EVERY = timedelta(minutes=1)
 TRY_AGAIN_EVERY = timedelta(seconds=5)
 TRIES = 8
@@ -89,14 +85,10 @@ class PortalWatch:
         self._monotonic = monotonic
         self._most_keys = most_keys
         self._state = PortalState(name=settings.name)
-        self._directory = Directory(())
-        self._people: list[StoredPerson] | None = None
-        self._people_due = 0.0
-        self._unknown: set[str] = set()
+        self._enrichment = Enrichment(client, monotonic)
         self._catch_up = CatchUp(settings.name, _now_us)
         self._engine: Engine | None = None
-        self._versions: dict[tuple[str, str], int] = {}
-        self._latest: dict[str, str] = {}
+        self._versions = Versions(settings.name)
         self._building: asyncio.Task[None] | None = None
         self._feeds = Feeds()
         self._urgent = asyncio.Event()
@@ -104,17 +96,13 @@ class PortalWatch:
         self._portal_now_us = 0
         self._dropped: dict[str, int] | None = None
         self._one_at_a_time = asyncio.Lock()
-        self._asking = asyncio.Lock()
 
     async def open(self) -> None:
         """Take up what the store holds of this portal."""
         name = self.settings.name
         self._state = await self._in_store(self._store.portal, name)
-        for version in await self._in_store(self._store.rule_versions, name):  # in the order of their beginning
-            self._versions[version.rule, version.version] = version.since_us
-            self._latest[version.rule] = version.version
-        people = await self._in_store(self._store.people, name)
-        self._directory = Directory(msgspec.json.decode(person.body, type=Person) for person in people)
+        self._versions.add(await self._in_store(self._store.rule_versions, name))
+        self._enrichment.take_up(await self._in_store(self._store.people, name))
         await self._begin_feeds(self._rules)
 
     async def _begin_feeds(self, rules: Mapping[str, Rule]) -> None:
@@ -153,7 +141,7 @@ class PortalWatch:
         """
         one = self._feeds[feed]
         try:
-            await self._refresh_people()
+            await self._enrichment.refresh()
             await self._read(one)
         except PortalError:
             async with self._one_at_a_time:
@@ -165,7 +153,7 @@ class PortalWatch:
         name = self.settings.name
         async for batch in one.reader.read():
             log.debug("poll.read", portal=name, feed=one.feed, events=len(batch.events), complete=batch.complete)
-            events = await self._enriched(batch.events)
+            events = await self._enrichment.enrich(batch.events)
             if batch.notes and self._on_notes is not None:
                 await self._on_notes(batch.notes)
             async with self._one_at_a_time:
@@ -199,47 +187,11 @@ class PortalWatch:
             self._building.cancel()
             await asyncio.gather(self._building, return_exceptions=True)
 
-    # -- reading -------------------------------------------------------------------------------------------------------
-
-    async def _refresh_people(self) -> None:
-        """The directory, every quarter of an hour; where it cannot be read, the one that is known serves.
-
-        With none at all a poll fails instead: what is stored without knowing anybody stays so.
-        """
-        async with self._asking:
-            if self._monotonic() < self._people_due:
-                return
-            error = await self._read_people()
-            self._unknown.clear()
-            if isinstance(error, PortalTransient) and not len(self._directory):
-                self._people_due = 0.0
-                raise error
-
-    async def _read_people(self) -> PortalError | None:
-        try:
-            people = await read_people(self._client)
-        except PortalError as exc:
-            log.warning("people.unread", portal=self.settings.name, error=str(exc))
-            self._people_due = self._monotonic() + PEOPLE_AGAIN.total_seconds()
-            return exc
-        self._directory = Directory(people)
-        self._people = [StoredPerson(person.id, msgspec.json.encode(person)) for person in people]
-        self._people_due = self._monotonic() + PEOPLE_EVERY.total_seconds()
-        log.debug("people.read", portal=self.settings.name, people=len(people))
-        return None
-
-    async def _enriched(self, events: Sequence[Event]) -> list[Event]:
-        async with self._asking:
-            unknown = needs_lookup(events, self._directory) - self._unknown
-            if unknown and await self._read_people() is None:
-                self._unknown |= unknown  # the directory does not have them: asking again would not help
-        return [locate(identify(event, self._directory)) for event in events]
-
     # -- storing and evaluating ----------------------------------------------------------------------------------------
 
     async def _take(self, one: FeedState, batch: Batch, events: list[Event]) -> None:
         coverage = {one.feed: [(r.start_us, r.end_us) for r in batch.coverage]}
-        people = self._people
+        people = self._enrichment.people
         brought = Brought(events, coverage, people)
         self._catch_up.sees(batch)
         if batch.complete:
@@ -249,8 +201,7 @@ class PortalWatch:
             await self._evaluate(one, brought)
         else:
             await self._store_only(one, brought, complete=batch.complete)
-        if self._people is people:
-            self._people = None
+        self._enrichment.stored(people)
         if self._building is not None and not self._building.done():
             self._meanwhile.extend(events)
         self._look_what_to_build()
@@ -313,7 +264,7 @@ class PortalWatch:
         """Rules that look at a feed are in force since its first complete read, at the earliest: what was before is history."""
         rules = self._rules if self._next_rules is None else self._next_rules
         since_us = max(newest_us, self._state.evaluated_to_us or 0)
-        return [self._version(rule, since_us) for rule in looking_at(rules, feed)]
+        return [self._versions.at(rule, since_us) for rule in looking_at(rules, feed)]
 
     async def _commit(
         self,
@@ -326,7 +277,7 @@ class PortalWatch:
         dropped: dict[str, int] | None = None,
     ) -> None:
         """Store what follows. `dropped`: which rules of the engine at work let keys go before their time, and how many."""
-        since_us = {**self._versions, **{(v.rule, v.version): v.since_us for v in versions}}
+        since_us = self._versions.since_us | {(v.rule, v.version): v.since_us for v in versions}
         state = self._with_reading(state)
         async with self._committer.turn:
             for tried in count(1):
@@ -353,8 +304,8 @@ class PortalWatch:
                 else:
                     break
         log.debug("poll.committed", portal=state.name, events=len(brought.events))
-        self._state, self._versions = state, since_us
-        self._latest |= {version.rule: version.version for version in versions}
+        self._state = state
+        self._versions.add(versions)
         if dropped is not None and dropped != self._dropped:
             if dropped.keys() - (self._dropped or {}).keys():  # once for each rule; how many goes on being counted in `status`
                 log.warning("engine.keys_dropped", portal=state.name, keys=dropped)
@@ -464,7 +415,7 @@ class PortalWatch:
         state, name = self._state, self.settings.name
         evaluated_us = state.evaluated_to_us
         since_us = state.watching_since_us or 0 if evaluated_us is None else evaluated_us
-        new_versions = [self._version(rule, since_us) for rule in engine.rules if self._latest.get(rule.name) != rule.version]
+        new_versions = self._versions.beginning(engine.rules, since_us)
         floor_us = min(x for x in (engine.mark_us, state.rebuild_from_us, evaluated_us or 0) if x is not None)
         fresh = {(v.rule, v.version) for v in new_versions}
         ours = {(rule.name, rule.version) for rule in engine.rules}
@@ -510,16 +461,6 @@ class PortalWatch:
             del self._feeds.by_name[feed]
             self._catch_up.left(feed)
         log.debug("build.done", portal=name, findings=len(changed))
-
-    def _version(self, rule: Rule, since_us: int) -> RuleVersion:
-        return RuleVersion(
-            portal=self.settings.name,
-            rule=rule.name,
-            version=rule.version,
-            since_us=since_us,
-            title=rule.title,
-            level=rule.level,
-        )
 
 
 def _now_us() -> int:
