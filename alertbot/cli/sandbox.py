@@ -96,16 +96,19 @@ async def _serve(portal: SandboxPortal, port: int, slack_port: int) -> None:
 def _told(both: Sandbox) -> str:
     import shlex
 
+    from alertbot.event import FEEDS
     from alertbot.sandbox.play import GRACE
 
     portal = both.portal
-    shown, coming = len(portal.shown()), portal.coming()
+    url = portal.url
+    shown = sum(len(portal.shown(feed)) for feed in FEEDS)
+    coming = sum(portal.coming(feed) for feed in FEEDS)
     exports = "\n".join(f"  export {name}={shlex.quote(value)}" for name, value in both.environment().items())
     now = portal.clock.now().astimezone(portal.zone)
     return f"""\
 A portal and a Slack run on this machine, until Ctrl-C.
 
-  portal   {portal.url}   {shown:,} logins, {coming:,} more to come, {len(portal.people)} people
+  portal   {portal.url}   {shown:,} events, {coming:,} more to come, {len(portal.people)} people
   Slack    {both.slack.url}   open it in a browser
 
 The portal's time stands at {now:%A, %Y-%m-%d %H:%M:%S} ({portal.zone}).
@@ -116,8 +119,9 @@ Watch it from another terminal:
 {exports}
   alertbot run
 
-A login of your own, and a fault (more: {portal.url}/sandbox):
+A login of your own, something that is done in the portal, and a fault (more: {url}/sandbox):
 
-  curl -d '{{"login": "anna.berg@acme.example", "actionId": 1002}}' {portal.url}/sandbox/events
-  curl -d '{{"kind": "status", "status": 503, "times": 5}}' {portal.url}/sandbox/faults
+  curl -d '{{"login": "anna.berg@acme.example", "actionId": 1002}}' {url}/sandbox/events
+  curl -d '{{"feed": "audit", "events": {{"login": "anna.berg@acme.example", "actionId": "RoomDeleted"}}}}' {url}/sandbox/events
+  curl -d '{{"kind": "status", "status": 503, "times": 5}}' {url}/sandbox/faults
 """

@@ -245,6 +245,22 @@ async def test_the_audit_trail_is_a_feed_of_its_own() -> None:
     assert logins == []
 
 
+async def test_what_somebody_does_is_ordered_by_name_and_person() -> None:
+    """The row is written as the portal writes it: by the person's id, in its own words."""
+    sandbox = portal(people=[parse_member({"id": "u-anna", "email": "Anna@example.com", "displayName": "Anna Berg"})])
+    async with client_of(sandbox) as client:
+        row = {"login": "ANNA@example.com", "actionId": "RoomDeleted"}
+        order = {"feed": "audit", "events": row}
+        assert (await client.post("/sandbox/events", json=order)).json() == {"ids": [1]}
+        nobody = await client.post(
+            "/sandbox/events", json={"feed": "audit", "events": {"login": "x", "actionId": "RoomDeleted"}}
+        )
+        [told] = await rows_of(client, "/api/2.0/security/audit/events/filter")
+    assert "an action needs a `userId`" in nobody.json()["error"]
+    assert (told["userId"], told["actionId"], told["action"]) == ("u-anna", 5074, "Room deleted")
+    assert "login" not in told
+
+
 async def test_a_stopped_portal_comes_back_on_its_port_with_what_it_held() -> None:
     from alertbot.sandbox.server import Server
 
