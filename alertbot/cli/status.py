@@ -152,15 +152,31 @@ def _slack(console: Console, now: Standing) -> None:
 
 
 def _work(console: Console, now: Standing, settings: Settings) -> None:
+    singly = [one for one in now.untouched if not one.told_in_summary]
     for title, found in (
-        ("Nobody has looked", [one for one in now.untouched if one.phase == "going_on"]),
-        ("Over, nobody has looked", [one for one in now.untouched if one.phase == "over"]),
+        ("Nobody has looked", [one for one in singly if one.phase == "going_on"]),
+        ("Over, nobody has looked", [one for one in singly if one.phase == "over"]),
         ("In somebody's hands", list(now.held)),
     ):
         if found:
             _incidents(console, title, found, settings, now)
+    _in_summaries(console, [one for one in now.untouched if one.told_in_summary])
     if not now.untouched and not now.held:
         console.print("No open work.\n")
+
+
+def _in_summaries(console: Console, found: list[Incident]) -> None:
+    """What only a summary tells of, as after a storm: a line for each rule, so that it buries nothing else."""
+    if not found:
+        return
+    from collections import Counter
+
+    from alertbot.slack.text import terminal
+
+    console.print(f"Told in a summary alone, nobody has looked ({len(found):,})", style="bold")
+    for (rule, title), count in Counter((one.rule, one.title) for one in found).most_common():
+        console.print(terminal(f"  {count:,} × {title}: alertbot incidents resolve rule:{rule} HOW settles all of them"))
+    console.print()
 
 
 def _incidents(console: Console, title: str, found: list[Incident], settings: Settings, now: Standing) -> None:

@@ -39,6 +39,20 @@ def test_open_work_is_listed(opened: Incident, command: list[str], capsys: pytes
     assert [one["incident"] for one in json.loads(capsys.readouterr().out)] == [opened.id]
 
 
+def test_for_the_next_shift_what_a_summary_tells_of_is_a_line_for_each_rule(
+    opened: Incident, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    summed = [incident(id=f"{number:020x}", message=None, summary="storm1", summed_as="storm") for number in range(40)]
+    with Store.open(f"sqlite:///{tmp_path}/alertbot.db", write=True) as store:
+        store.commit_poll(PollCommit(state=PortalState(name=opened.portal), incidents=summed))
+    assert execute(["status", "--handover"]) == 0
+    said = capsys.readouterr().out
+    assert "Nobody has looked (1)" in said
+    assert "40 × Password guessing: alertbot incidents resolve rule:guessing HOW" in said
+    assert execute(["incidents", "resolve", "rule:guessing", "real", "--as", "ben"]) == 0
+    assert capsys.readouterr().out == "Resolved 40.\n"
+
+
 @pytest.mark.parametrize("name", ["incidents", "silence"])
 def test_what_texts_tell_people_to_type_is_a_command(name: str) -> None:
     module, _, attribute = cli.COMMANDS[name][0].partition(":")
