@@ -39,9 +39,11 @@ class CaseFiles:
         self._open: list[Incident] | None = None
 
     def known(self, name: str) -> Incident:
+        """The incident of an id, which is there."""
         return self.read([name])[0]
 
     def read(self, names: Iterable[str]) -> list[Incident]:
+        """The incidents of these ids, those that are there."""
         wanted = list(names)
         here = self._decision.incidents
         missing = [name for name in wanted if name not in here]
@@ -51,6 +53,7 @@ class CaseFiles:
         return [one for name in wanted if (one := here.get(name) or stored.get(name)) is not None]
 
     def firing(self, found: Finding) -> Event | None:
+        """The event that made a finding fire."""
         known = self._events.get(found.firing)
         return known or next(iter(self._store.events_by_ref(found.portal, [found.firing])), None)
 
@@ -61,6 +64,7 @@ class CaseFiles:
         return max(stored, key=lambda found: (found.at_us, found.id), default=None)
 
     def evidence(self, found: Finding) -> tuple[Event, ...]:
+        """The events of a finding, oldest first; the last one made it fire."""
         wanted: set[EventRef] = set(found.events[-EVIDENCE:]) | {found.firing}
         known = {ref: self._events[ref] for ref in wanted if ref in self._events}
         if missing := wanted - known.keys():
@@ -68,6 +72,7 @@ class CaseFiles:
         return tuple(sorted(known.values(), key=lambda event: event.order))
 
     def before(self, incident: Incident, evidence: Sequence[Event]) -> tuple[Event, ...]:
+        """What its account did before it, newest first."""
         account = evidence[-1].account if evidence else None
         if account is None:
             return ()
@@ -97,6 +102,7 @@ class CaseFiles:
         )
 
     def standing(self, incident: Incident) -> Standing:
+        """How it stands beside others."""
         told_as = incident.held_by or incident.merged_into
         related = (incident.follows, incident.followed_by, told_as, incident.beside, *incident.holds[:10])
         read = {one.id: one for one in self.read([name for name in related if name is not None])}

@@ -75,7 +75,11 @@ async def test_known_people_are_told_first_and_singly_up_to_five_a_minute(filled
     assert [text.split(" · ")[2] for text in story.texts[:5]] == [f"u{n}@example.com" for n in range(40, 45)]
     await story.poll(1.5)
     assert len(story.channel) == 6
+    read = {one.id: one for one in story.incidents()}
     await story.poll(2.5)
+    told_now = [one for one in story.incidents() if one.message != read[one.id].message]
+    assert len(told_now) == 2
+    assert all(one.revision > read[one.id].revision for one in told_now), "who read it before would undo that it was told"
     assert [text.split(" · ")[2] for text in story.texts[6:]] == ["u45@example.com", "u46@example.com"]
     assert all(one.message or one.summary for one in story.incidents())
 
