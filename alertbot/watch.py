@@ -245,7 +245,7 @@ class PortalWatch:
     async def _store_only(self, one: FeedState, brought: Brought, *, complete: bool) -> None:
         """Pages of a first start or a catch-up: stored at once, evaluated when there is no hole before them any more."""
         owed_us = earliest([one.owed_us], brought.events)
-        state = msgspec.structs.replace(self._state, rebuild_from_us=self._feeds.owed_us({one.feed: owed_us}))
+        state = self._state
         versions: list[RuleVersion] = []
         if complete and one.is_new:
             stored = await self._in_store(self._store.newest_us, self.settings.name, one.feed)
@@ -254,6 +254,8 @@ class PortalWatch:
                 state = msgspec.structs.replace(state, watching_since_us=newest)
             else:
                 versions = self._in_force_since(newest, one.feed)
+                owed_us = earliest([owed_us, await self._in_store(self._store.oldest_us, self.settings.name)])
+        state = msgspec.structs.replace(state, rebuild_from_us=self._feeds.owed_us({one.feed: owed_us}))
         await self._commit(state, Difference((), (), ()), brought, versions, last_good_us=one.good_us)
         one.owed_us, one.stage = owed_us, Stage.PART
         if complete:
@@ -261,7 +263,9 @@ class PortalWatch:
             one.read_us = _now_us()  # good as soon as it is evaluated: until then the silence before it counts
 
     def _in_force_since(self, newest_us: int, feed: Feed) -> list[RuleVersion]:
-        """Rules that look at a feed are in force since its first complete read, at the earliest: what was before is history."""
+        """Rules that look at a feed are in force since its first complete read, at the earliest: what was before is history,
+        and they have judged none of it yet.
+        """
         rules = self._rules if self._next_rules is None else self._next_rules
         since_us = max(newest_us, self._state.evaluated_to_us or 0)
         return [self._versions.at(rule, since_us) for rule in looking_at(rules, feed)]

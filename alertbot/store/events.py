@@ -74,6 +74,12 @@ class Events(Database):
         with self._read() as connection, connection.execution_options(yield_per=AT_ONCE).execute(chosen) as rows:
             yield from rows.scalars()
 
+    def oldest_us(self, portal: str) -> int | None:
+        """The date of a portal's oldest stored event."""
+        with self._read() as connection:
+            oldest: int | None = connection.scalar(select(func.min(events.c.at_us)).where(events.c.portal == portal))
+            return oldest
+
     def newest_us(self, portal: str, feed: Feed | None = None) -> int | None:
         """The date of a portal's newest stored event, of a feed or of both."""
         chosen = select(func.max(events.c.at_us)).where(events.c.portal == portal)

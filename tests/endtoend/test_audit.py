@@ -39,6 +39,14 @@ detection:
 burst: {count: 3, within: 10m}
 """
 JOINED = f"{STRANGE}---\n{EXPORTED}"
+ANYWHERE = """
+title: First seen in whatever somebody does
+name: anywhere
+level: informational
+detection:
+  any: {feed: [login, audit]}
+first_seen: {of: ip, learn: 0s}
+"""
 
 
 async def test_a_strange_login_and_an_export_within_half_an_hour_are_one_message(tmp_path: Path) -> None:
@@ -90,13 +98,15 @@ async def test_an_audit_trail_that_cannot_be_read_keeps_no_login_from_being_told
 async def test_a_rule_that_first_needs_the_audit_trail_knows_its_past_and_tells_none_of_it(tmp_path: Path) -> None:
     """The audit trail is not read before, and not any more when the rule is gone; the logins are watched all the time."""
     async with world(tmp_path, rules=RULES, history=3) as office:
+        office.enter("anna@example.com", ip="192.0.2.77", ago=200_000)
         for number in range(230):
             office.act("u-ben", "RoomDeleted", f"old {number}", ago=86_400 + number)
         bot = await office.start()
         await office.first_told()
         assert not any("/events/" in asked.path for asked in office.portal.requests)
-        office.write_rules(f"{RULES}---\n{JOINED}")
+        office.write_rules(f"{RULES}---\n{JOINED}---\n{ANYWHERE}")
         await office.until(lambda: found(office, "rooms-gone") == 1, "its past is not known")
+        assert found(office, "anywhere") >= 2, "of either feed"
         office.fail("anna@example.com", 3)
         await office.told("Password guessing")
         for room in ("a", "b", "c"):
