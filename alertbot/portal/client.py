@@ -102,6 +102,7 @@ class PortalClient:
         patience: timedelta = PATIENCE,
         sleep: Sleep = asyncio.sleep,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         _check(portal)
         self.portal = portal
@@ -109,7 +110,7 @@ class PortalClient:
         self._patience = patience
         self._sleep = sleep
         self._clock = clock
-        self._pace = _Pace(MOST_PER_MINUTE)
+        self._pace = _Pace(MOST_PER_MINUTE, monotonic)
         self._has_answered = False
         self.skew: timedelta | None = None
         """How far the portal's clock was before ours at its last answer; absent where it does not tell."""
@@ -332,16 +333,17 @@ def parse_retry_after(text: str | None, now: datetime) -> timedelta:
 class _Pace:
     """Keeps requests under a number a minute: the next one waits until the oldest is a minute old."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, monotonic: Callable[[], float]) -> None:
         self._sent: deque[float] = deque(maxlen=most)
+        self._monotonic = monotonic
 
     async def wait(self, sleep: Sleep) -> None:
         """Wait for room, and take it."""
         if len(self._sent) == self._sent.maxlen:
-            until = self._sent[0] + 60 - time.monotonic()
+            until = self._sent[0] + 60 - self._monotonic()
             if until > 0:
                 await sleep(until)
-        self._sent.append(time.monotonic())
+        self._sent.append(self._monotonic())
 
 
 def _check(portal: PortalSettings) -> None:

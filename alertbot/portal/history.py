@@ -22,15 +22,20 @@ from alertbot.moments import from_us, span_us, to_us
 from alertbot.portal import notes
 from alertbot.portal.client import Answer, PortalClient
 from alertbot.portal.cursor import LAST, interval, not_before, repeated_hour_us, trusted
+from alertbot.portal.notebook import Notebook
 from alertbot.portal.notes import Note, NoteKind
 from alertbot.portal.ranges import Hole, Range, holes, join, without
 from alertbot.portal.walk import PAGE, SECOND_US, Seen, Walk, Way
-from alertbot.rows import Complaint, Page
+from alertbot.rows import Page
 from alertbot.settings import PortalSettings
 
 __all__ = ["Batch", "HistoryReader", "Note", "NoteKind", "Range"]
 
 DEEP_EVERY_S = 60.0
+DEEP_PAGES_PER_S = 15
+"""Of the 20 requests a second that the client sends at most; the others are for what is new."""
+
+DEEP_PAGES_AT_LEAST = 10
 PLAN_EVERY_S = 60.0
 STEADY_PAGES = 200
 """A poll of more pages than this is a catch-up; one that follows a read within `OUTAGE_S` is not before."""
@@ -40,7 +45,6 @@ SETTLING_REQUESTS = 600
 _HOUR_US = 3_600 * SECOND_US
 _DAY_US = 24 * _HOUR_US
 _LONGEST_LIFETIME_US = 180 * _DAY_US
-_MOST_COMPLAINTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +93,16 @@ class HistoryReader:
         self._offered: Batch | None = None
         self._fresh: dict[int, Event] = {}
         self._counts = Seen()
-        self._notes: list[Note] = []
+        self._notebook = Notebook(portal.name, portal.max_skew)
         self._now_us = 0
         self._read_at: float | None = None
         self._deep_at: float | None = None
+        self._deep_way: Way | None = None
+        self._began_at = 0.0
         self._lifetime_us: int | None = None
         self._plan_checked_at: float | None = None
         self._no_plan = False
         self._with_plan: frozenset[int] = frozenset()
-        self._told: set[NoteKind] = set()
-        self._complained: set[str] = set()
         self._given_up: set[int] = set()
         self.interval = portal.poll
         """How soon to read again: sooner than `poll` where only the newest 20 rows are shown and many come."""
@@ -111,6 +115,7 @@ class HistoryReader:
     async def read(self) -> AsyncIterator[Batch]:
         """One poll. Each batch must be stored, and `stored` called, before the next is asked for."""
         self._fresh, self._counts, self._offered = {}, Seen(), None
+        self._began_at = self._monotonic()
         if self._no_plan and not self._is_due(self._plan_checked_at, PLAN_EVERY_S):
             yield self._newest_only(await self._last())
             return
@@ -138,7 +143,7 @@ class HistoryReader:
             self._fresh.pop(event.id, None)
         dates = [event.at_us for event in batch.events if event.at_us <= self._now_us]
         self._newest_us = max([*dates, self._newest_us or 0]) or None
-        self._notes = [note for note in self._notes if note not in batch.notes]
+        self._notebook.stored(batch.notes)
         self._coverage = batch.coverage
         trust = trusted(self._coverage, self._newest_us, self._lateness_us)
         self._trusted = trust if batch.complete else join((*self._trusted, *trust[-1:]))
@@ -168,8 +173,10 @@ class HistoryReader:
                     return
         self._read_at = self._monotonic()
         if not news.stopped_early and not news.walk.unsettled:
-            self._deep_at = self._monotonic()
-        elif self._is_due(self._deep_at, DEEP_EVERY_S):
+            self._deep_at, self._deep_way = self._monotonic(), None
+        elif self._deep_way is not None or self._is_due(self._deep_at, DEEP_EVERY_S):
+            if self._deep_way is not None:  # it has passed these seconds, before they held so much
+                self._deep_way.walk.unsettled += news.walk.unsettled
             async for batch in self._deep(floor_us):
                 yield batch
 
@@ -193,6 +200,9 @@ class HistoryReader:
             dates = [event.at_us for event in page.events]
             way.top_us = max([way.top_us, *(at_us for at_us in dates if at_us <= self._now_us)])
             if walk.finished or (dates and max(dates) < way.floor_us):
+                way.done = True
+                return
+            if way.is_deep and self._has_read_enough(way):
                 return
             if way.pages > SETTLING_REQUESTS and not way.is_catch_up:
                 walk.patient = False
@@ -206,21 +216,42 @@ class HistoryReader:
                     return
 
     async def _deep(self, floor_us: int) -> AsyncIterator[Batch]:
-        """All that lies within lateness, and holes of the last hour: rows that came late or hide in crowds."""
-        end_us = self._coverage[-1].end_us
-        young = [hole.lower.end_us for hole in holes(self._coverage) if hole.lower.end_us > end_us - _HOUR_US]
-        way = Way(Walk(), min([floor_us, *young]), chunk=sys.maxsize, is_deep=True)
-        async for batch in self._descend(way):
+        """All that lies within lateness, and holes of the last hour: rows that came late or hide in crowds.
+
+        It keeps no news waiting: after a poll's time it rests until the next poll has read what is new. Rows are only ever
+        pushed down, so none is missed by going on where it was.
+        """
+        way = self._deep_way
+        self._deep_way = None  # what it has passed counts only when what it found there is stored
+        if way is None:
+            end_us = self._coverage[-1].end_us
+            young = [hole.lower.end_us for hole in holes(self._coverage) if hole.lower.end_us > end_us - _HOUR_US]
+            way = Way(Walk(), min([floor_us, *young]), chunk=sys.maxsize, is_deep=True)
+            self._deep_at = self._monotonic()
+        way.rested_at = way.pages
+        failed: PortalError | None = None
+        try:
+            async for batch in self._descend(way):
+                yield batch
+        except PortalError as exc:
+            failed = exc
+        before = self._coverage
+        batch = await self._finished(way) if way.done else self._offer(before, complete=True)
+        if batch.events or batch.notes or len(batch.coverage) != len(before):
             yield batch
             if self._is_unstored():
                 return
-        before = self._coverage
-        batch = await self._finished(way)
-        self._deep_at = self._monotonic()
-        if batch.events or batch.notes or len(batch.coverage) != len(before):
-            yield batch
         else:
             self._offered = None
+        self._deep_way = None if way.done else way
+        if failed is not None:
+            raise failed
+
+    def _has_read_enough(self, way: Way) -> bool:
+        """Whether it is time for a deep way to rest."""
+        poll_s, read = self._portal.poll.total_seconds(), way.pages - way.rested_at
+        is_late = self._monotonic() - self._began_at >= poll_s
+        return read >= DEEP_PAGES_AT_LEAST and (is_late or read >= DEEP_PAGES_PER_S * poll_s)
 
     async def _fill(self, hole: Hole) -> AsyncIterator[Batch]:
         """Read what lies between two covered ranges, newest first, and offer it as it comes."""
@@ -264,7 +295,7 @@ class HistoryReader:
 
     def _take(self, page: Page) -> bool:
         """Keep what is new of a page; whether there was anything."""
-        self._complain(page.complaints)
+        self._notebook.complain(page.complaints)
         has_news = False
         for event in page.events:
             if event.id in self._fresh or event.id in self._seen or self._is_trusted(event.at_us):
@@ -286,7 +317,7 @@ class HistoryReader:
     def _offer(self, coverage: tuple[Range, ...], *, complete: bool, down_to_us: int | None = None) -> Batch:
         """What was found, as a batch; with `down_to_us` only what is not older, for of the rest more may come."""
         events = [event for event in self._fresh.values() if down_to_us is None or event.at_us >= down_to_us]
-        self._offered = Batch(self._feed, tuple(events), coverage, complete, from_us(self._now_us), tuple(self._notes))
+        self._offered = Batch(self._feed, tuple(events), coverage, complete, from_us(self._now_us), self._notebook.notes)
         return self._offered
 
     def _partial(self, way: Way) -> Batch | None:
@@ -322,7 +353,7 @@ class HistoryReader:
                 coverage = without(coverage, crowd)
             elif way.walk.patient and second not in self._given_up:
                 self._given_up.add(second)
-                self._note(notes.crowded(self._portal.name, self._feed, crowd.start_us, crowd.end_us))
+                self._notebook.add(notes.crowded(self._portal.name, self._feed, crowd.start_us, crowd.end_us))
         return coverage
 
     async def _what_is_gone(self, way: Way) -> int:
@@ -333,7 +364,7 @@ class HistoryReader:
         horizon_us = self._now_us - await self._lifetime()
         if horizon_us <= lower.end_us:
             return way.floor_us
-        self._note(notes.deleted(self._portal.name, self._feed, lower.end_us, horizon_us))
+        self._notebook.add(notes.deleted(self._portal.name, self._feed, lower.end_us, horizon_us))
         return horizon_us
 
     async def _old_hole(self, coverage: Sequence[Range]) -> Hole | None:
@@ -369,7 +400,7 @@ class HistoryReader:
         self._plan_checked_at = self._monotonic()
         if disguised != self._no_plan:
             self._no_plan = disguised
-            self._note((notes.no_plan if disguised else notes.plan_back)(self._portal.name, self._feed))
+            self._notebook.add((notes.no_plan if disguised else notes.plan_back)(self._portal.name, self._feed))
             self.interval = self._portal.poll
         return disguised
 
@@ -382,7 +413,7 @@ class HistoryReader:
             part = Range(min(dates), min(max(dates), max(self._now_us, min(dates))))
             if coverage and page.rows >= LAST and all(event.id in self._fresh for event in page.events):
                 start_us = self._newest_us or coverage[-1].end_us
-                self._note(notes.passed_by(self._portal.name, self._feed, start_us, min(dates)))
+                self._notebook.add(notes.passed_by(self._portal.name, self._feed, start_us, min(dates)))
                 if start_us + 1 < part.start_us:
                     coverage = without(coverage, Range(start_us + 1, part.start_us - 1))
             elif coverage:
@@ -398,25 +429,7 @@ class HistoryReader:
         if not is_first:
             return
         self._now_us = to_us(answer.portal_now or answer.answered_at)
-        skew, most = answer.skew, self._portal.max_skew
-        if skew is None or most is None or abs(skew) <= most:
-            self._told.discard(NoteKind.SKEW)
-        elif NoteKind.SKEW not in self._told:
-            self._told.add(NoteKind.SKEW)
-            self._note(notes.skewed(self._portal.name, skew))
-
-    def _complain(self, complaints: Iterable[Complaint]) -> None:
-        for complaint in complaints:
-            key = complaint.text if complaint.id is None else str(complaint.id)
-            if key not in self._complained and len(self._complained) < _MOST_COMPLAINTS:
-                self._complained.add(key)
-                self._note(notes.bad_row(self._portal.name, complaint))
-
-    def _note(self, note: Note) -> None:
-        """Keep a note until it is stored; one about the same thing takes its place."""
-        about = note.kind, note.text if note.start_us is None else note.start_us
-        others = [n for n in self._notes if (n.kind, n.text if n.start_us is None else n.start_us) != about]
-        self._notes = [*others, note]
+        self._notebook.look_at_clock(answer.skew)
 
     def _is_unstored(self) -> bool:
         """Whether the last batch was not stored, so that nothing may be built on it."""

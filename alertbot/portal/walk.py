@@ -175,7 +175,7 @@ class Way:
 
     It goes down to `floor_us`; after every `chunk` pages what it found is offered. `is_catch_up`: so much is missing that what
     was read is kept even if the rest fails. `until_us`: it fills a hole, and what is newer is stored already. `is_deep`: it
-    looks for what came late, and stops for nothing.
+    looks for what came late, and rests now and then. `done`: it is at its end.
     """
 
     walk: Walk
@@ -186,4 +186,6 @@ class Way:
     until_us: int | None = None
     pages: int = 0
     top_us: int = 0
+    rested_at: int = 0
     stopped_early: bool = False
+    done: bool = False
