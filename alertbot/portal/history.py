@@ -172,7 +172,7 @@ class HistoryReader:
                 if self._is_unstored():
                     return
         self._read_at = self._monotonic()
-        if not news.stopped_early and not news.walk.unsettled:
+        if not (news.stopped_early or news.walk.unsettled or self._young_holes()):
             self._deep_at, self._deep_way = self._monotonic(), None
         elif self._deep_way is not None or self._is_due(self._deep_at, DEEP_EVERY_S):
             if self._deep_way is not None:  # it has passed these seconds, before they held so much
@@ -224,8 +224,7 @@ class HistoryReader:
         way = self._deep_way
         self._deep_way = None  # what it has passed counts only when what it found there is stored
         if way is None:
-            end_us = self._coverage[-1].end_us
-            young = [hole.lower.end_us for hole in holes(self._coverage) if hole.lower.end_us > end_us - _HOUR_US]
+            young = [hole.lower.end_us for hole in self._young_holes()]
             way = Way(Walk(), min([floor_us, *young]), chunk=sys.maxsize, is_deep=True)
             self._deep_at = self._monotonic()
         way.rested_at = way.pages
@@ -246,6 +245,10 @@ class HistoryReader:
         self._deep_way = None if way.done else way
         if failed is not None:
             raise failed
+
+    def _young_holes(self) -> list[Hole]:
+        """Those of the last hour: crowds of which rows may be missing. They keep nothing from being evaluated."""
+        return [hole for hole in holes(self._coverage) if hole.lower.end_us > self._coverage[-1].end_us - _HOUR_US]
 
     def _has_read_enough(self, way: Way) -> bool:
         """Whether it is time for a deep way to rest."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from alertbot.errors import KeyRejected, PortalError, PortalTransient
@@ -394,6 +394,17 @@ STEP = st.one_of(
 )
 
 
+IN_DOUBT_BEFORE_A_QUIET_TIME: list[Any] = [
+    *(("crowd", 99, 0, 70), ("move", 0.3), ("move", 0.3), ("crowd", 99, 0, 0), ("move", 0.3), ("move", 0.3)),
+    *(("events", 1, 0, 0), ("poll",), ("move", 0.9), ("outage", 900), ("kill", 1)),
+    *(("faults", [None, "500", "500", "500", "cut"]), ("lose", 0), ("arriving", 1), ("kill", 0), ("faults", [])),
+    *(("outage", 900), ("restart",), ("events", 10, 20 * SECOND, 1)),
+]
+"""Rows that arrive meanwhile make a crowd seem larger than it is, and nothing follows on it."""
+
+
+@example(IN_DOUBT_BEFORE_A_QUIET_TIME, 1794)
+@example([("crowd", 140, 0, 1), ("restart",), ("poll",)], 0)
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEP, min_size=3, max_size=25), st.integers(0, 2**32))
 def test_every_event_is_delivered_once(steps: list[Any], seed: int) -> None:
