@@ -24,6 +24,7 @@ from alertbot.catchup import CatchUp
 from alertbot.commit import Brought, Committer, InStore
 from alertbot.config import PortalSettings
 from alertbot.engine import Difference, Engine
+from alertbot.engine.engine import SETTLE_AFTER
 from alertbot.engine.table import MOST_KEYS
 from alertbot.enrichment import Enrichment
 from alertbot.errors import PortalError, StaleIncident, StoreError
@@ -368,16 +369,19 @@ class PortalWatch:
                 bodies = await self._in_store(_slice, stream)
                 self._meanwhile = []
                 whole = self._feeds.whole
-                judges = tuple(judging(rules, whole).values())
+                judges = judging(rules, whole)
                 engine = Engine(
-                    judges,
+                    tuple(judges.values()),
                     settings.name,
                     settings.zone,
                     settings.lateness,
                     gaps=self._feeds.gaps,
                     most_keys=self._most_keys,
                 )
-            log.debug("build.began", portal=self.settings.name)
+                since_us = await self._settled_since(judges, newest_us)
+            if since_us is not None:
+                engine.begin(since_us)
+            log.debug("build.began", portal=self.settings.name, since=since_us)
             while bodies:
                 for start in range(0, len(bodies), AT_ONCE):
                     engine.load(map(decode, bodies[start : start + AT_ONCE]), newest_us)
@@ -393,6 +397,20 @@ class PortalWatch:
             await self._exchange(engine, rules, [self._feeds[feed] for feed in sorted(whole)])
         for _ in retired.let_go(AT_ONCE) if retired is not None else ():
             await self._give_way()
+
+    async def _settled_since(self, rules: dict[str, Rule], newest_us: int | None) -> int | None:
+        """The moment before which all that these rules found is stored and stands, so that the past can be gone through
+        quickly; None where it cannot: where rules are new, and where something came that is older than what was judged."""
+        state, evaluated_us = self._state, self._state.evaluated_to_us
+        if newest_us is None or evaluated_us is None:
+            return None
+        if state.rebuild_from_us is not None and state.rebuild_from_us <= evaluated_us:
+            return None
+        if self._versions.beginning(rules.values(), evaluated_us):
+            return None
+        if await self._in_store(self._store.meta, DROPPED + state.name) not in (None, "{}"):
+            return None
+        return min(newest_us - span_us(max(SETTLE_AFTER, self.settings.lateness)), evaluated_us)
 
     async def _give_way(self) -> None:
         """Let others have their turn; a poll that is being evaluated and stored, all of it."""
@@ -421,15 +439,17 @@ class PortalWatch:
         since_us = state.watching_since_us or 0 if evaluated_us is None else evaluated_us
         new_versions = self._versions.beginning(engine.rules, since_us)
         floor_us = min(x for x in (engine.mark_us, state.rebuild_from_us, evaluated_us or 0) if x is not None)
+        floor_us = max(floor_us, engine.since_us)
+        may_go_on_us = min(floor_us, engine.since_us - engine.goes_on_us) if engine.since_us > 0 else floor_us
         fresh = {(v.rule, v.version) for v in new_versions}
         ours = {(rule.name, rule.version) for rule in engine.rules}
-        stored = await self._in_store(self._store.findings, name, touched_since_us=None if fresh else floor_us)
+        stored = await self._in_store(self._store.findings, name, touched_since_us=None if fresh else may_go_on_us)
         kept_us = state.kept_from_us or 0
         comparable = [
             f
             for f in (one.finding for one in stored)
             if (f.rule, f.version) in ours
-            and (f.last_us >= floor_us or ((f.rule, f.version) in fresh and f.first_us >= kept_us))
+            and (f.last_us >= may_go_on_us or ((f.rule, f.version) in fresh and f.first_us >= kept_us))
         ]
         for one in known:
             self._move_clock(engine, one)

@@ -12,15 +12,18 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 
 from alertbot.engine import Engine
+from alertbot.engine.engine import SETTLE_AFTER
 from alertbot.engine.plan import Plan
 from alertbot.engine.state import Record
 from alertbot.event import Event, id_of
+from alertbot.moments import span_us
 from alertbot.rules.load import load_rules
 from alertbot.rules.model import Rule
 from alertbot.store.records import PollCommit, PortalState
@@ -202,22 +205,27 @@ def restart(report: Report, stored: Sequence[bytes], _: int) -> None:
                 batch = list(decoded(stored[start : start + 10_000]))
                 store.commit_poll(PollCommit(state=PortalState(name=PORTAL), events=batch))
             rules = ten_rules()
-            wall = time.monotonic()
 
-            def work() -> None:
+            def work(*, again: bool) -> None:
                 engine = Engine(rules, PORTAL, UTC)
                 newest_us = store.newest_us(PORTAL)
+                assert newest_us is not None
+                if again:
+                    engine.begin(newest_us - span_us(SETTLE_AFTER))
                 stream = store.bodies(PORTAL)
                 while batch := list(islice(stream, SLICE)):
                     engine.load(decoded(batch), newest_us)
                 engine.resume([], [])
 
-            took = cpu_seconds(work)
+            wall = time.monotonic()
+            took = cpu_seconds(partial(work, again=True))
             wall = time.monotonic() - wall
+            first = cpu_seconds(partial(work, again=False))
     a_million = 1e6 / len(stored)
-    report.say(f"A start with {len(stored):,} events in an SQLite store, ten rules")
+    report.say(f"A start with {len(stored):,} events in an SQLite store, ten rules, two of which remember all of them")
     report.figure("watching again after, for each million events (CPU)", took * a_million, "s", most=10)
     report.figure("the same by the clock on the wall, on this machine now", wall * a_million, "s")
+    report.figure("a first start, or one with rules that have changed (CPU)", first * a_million, "s")
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from alertbot.cli import execute
 from alertbot.commit import Committer
@@ -74,3 +75,25 @@ async def test_keys_that_a_flood_pushed_out_are_counted_and_shown_by_status(
     assert f"rule has let go of {dropped['rule']} keys before their time" in " ".join(capsys.readouterr().out.split())
     assert execute(["status", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["portals"][0]["dropped"] == dropped
+
+
+async def test_a_start_goes_quickly_through_what_is_settled_and_an_attack_goes_on_as_the_same_finding(tmp_path: Path) -> None:
+    served = portal(people=[parse_member({"id": "u-anna", "email": "anna@example.com"})])
+
+    def fail(*ago_minutes: int) -> None:
+        for ago in ago_minutes:
+            date = (NOW - timedelta(minutes=ago)).isoformat()
+            served.add({"login": "anna@example.com", "actionId": 1002, "date": date})
+
+    with Store.open(f"sqlite:///{tmp_path}/alertbot.db", write=True) as store, capture_logs() as logged:
+        fail(*range(600, 2, -2))
+        async with watching(store, served):
+            [before] = store.findings("main")
+        fail(3)
+        async with watching(store, served):
+            assert [one.finding.id for one in store.findings("main") if one.gone] == []
+        fail(2, 1)
+        async with watching(store, served):
+            found = store.findings("main")
+    assert [line["since"] is not None for line in logged if line["event"] == "build.began"] == [False, True, True]
+    assert [(one.finding.id, one.finding.count, one.gone) for one in found] == [(before.finding.id, 302, None)]

@@ -37,6 +37,7 @@ SETTLE_AFTER = timedelta(hours=2)
 TAIL_EVENTS = 20_000
 _ORDER = attrgetter("order")
 _FIRST = (-(1 << 63), "", 0)
+_NEVER = 1 << 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,10 @@ class Engine:
         self._gone: list[str] = []
         self._extends_us = {rule.name: _extends_us(rule) for rule in rules}
         self._look_again_at = 100
+        self._since_us = _FIRST[0]
+        self._asleep: list[tuple[int, int]] = []
+        self._remembering: set[str] = set()
+        self._wake_us = _NEVER
 
     @property
     def mark_us(self) -> int:
@@ -132,6 +137,29 @@ class Engine:
         self._settled.know_gaps(gaps)
         self._ahead = None
 
+    @property
+    def since_us(self) -> int:
+        """What was found before is stored and stands. Findings that began before and may go on were last seen `goes_on_us` ago
+        or later."""
+        return self._since_us
+
+    @property
+    def goes_on_us(self) -> int:
+        """How long after its last match a finding may go on, the longest of all rules."""
+        return max(self._extends_us.values(), default=0)
+
+    def begin(self, since_us: int) -> None:
+        """Before `load`: what was found before this moment is stored and stands, so rules need of the time before it only what
+        they remember. It makes a start quick; what is found from there on is the same.
+
+        Not where keys were let go of before their time: which, all the events before decide.
+        """
+        self._since_us = since_us
+        places = self._plan.horizons()
+        self._remembering = {self._plan.rules[place].name for place in places}
+        self._asleep = sorted((since_us - span, place) for place, span in places.items())
+        self._wake_up(_FIRST[0])
+
     def load(self, events: Iterable[Event], newest_us: int | None = None) -> None:
         """Take up stored events, in order and after all that were loaded before: how a start and a rebuild begin.
 
@@ -140,6 +168,8 @@ class Engine:
         """
         step = self._settled.step
         for event in events:
+            if event.at_us >= self._wake_us:
+                self._wake_up(event.at_us)
             if newest_us is None or newest_us - event.at_us <= self._settled_after_us:
                 self._tail.append(event)
             else:
@@ -150,6 +180,7 @@ class Engine:
     def fold_tail(self, at_once: int) -> Iterator[None]:
         """What follows `load` where others must not wait: look at the tail in pieces of so many events, so that `resume` finds
         that done and is quick."""
+        self._wake_up(_NEVER)
         ahead = self._settled.fork()
         for number, event in enumerate(self._tail, 1):
             ahead.step(event)
@@ -163,11 +194,17 @@ class Engine:
         The difference names what a pass in order finds otherwise than the store says; `accept` or `drop` follows. Findings of
         which the evidence is no longer kept are final: they are not gone, and those still open go on.
         """
+        self._wake_up(_NEVER)
+        self._mark = max(self._mark, (self._since_us, "", -1))
         new = list(new)
-        known = list(stored)
+        known = [f for f in stored if f.last_us >= self._since_us or f.rule in self._remembering]
         first = self._settled.record.first_event_us
         first_us = min((e.at_us for e in (*self._tail[:1], *new)), default=None) if first is None else first
-        final = [found for found in known if first_us is None or found.first_us < first_us]
+        final = [
+            f
+            for f in known
+            if first_us is None or f.first_us < first_us or (f.at_us < self._since_us and f.rule in self._remembering)
+        ]
         self._confirmed = {found.id: found for found in known}
         for found in final:
             del self._confirmed[found.id]
@@ -220,6 +257,12 @@ class Engine:
         while self._tail:
             del self._tail[-at_once:]
             yield
+
+    def _wake_up(self, at_us: int) -> None:
+        """Let rules see events from a moment on that can matter to them later."""
+        self._asleep = [(wake_us, place) for wake_us, place in self._asleep if wake_us > at_us]
+        self._wake_us = self._asleep[0][0] if self._asleep else _NEVER
+        self._settled.wake({place for _, place in self._asleep})
 
     def _clear(self) -> None:
         self._proposed, self._changed, self._gone = [], {}, []
@@ -276,7 +319,11 @@ class Engine:
     def _compare(self, ahead: Fold) -> None:
         """What all that was found differs in from what is confirmed."""
         found = self._adopted.told({**self._settled.record.touched, **ahead.record.touched}.values())
-        self._changed = {name: finding for name, finding in found.items() if self._confirmed.get(name) != finding}
+        self._changed = {
+            name: finding
+            for name, finding in found.items()
+            if self._confirmed.get(name) != finding and finding.last_us >= self._since_us
+        }
         self._gone = [name for name in self._confirmed if name not in found and name not in self._adopted]
 
     def _move_mark(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from alertbot.engine.absence import AbsenceState, Gaps
 from alertbot.engine.plan import MOST_KINDS, Group, Plan
@@ -38,6 +38,11 @@ class Fold:
         record = self.record.fork()
         return Fold(self.plan, record, [state.fork(record) for state in self.states])
 
+    def wake(self, asleep: Container[int]) -> None:
+        """From now on all rules see events, but for those at the places that are still asleep."""
+        self._groups = self.plan.bind(self.states, asleep)
+        self._by_kind.clear()
+
     def step(self, event: Event) -> None:
         """Fold one event, which must not come before the one folded last."""
         at_us = event.at_us
@@ -68,7 +73,9 @@ class Fold:
         if len(self._by_kind) >= MOST_KINDS:
             self._by_kind.clear()
         bound = [
-            (None if sure else self._groups[place][0], self._groups[place][1]) for place, sure in self.plan.candidates(event)
+            (None if sure else self._groups[place][0], self._groups[place][1])
+            for place, sure in self.plan.candidates(event)
+            if self._groups[place][1]
         ]
         self._by_kind[kind] = bound
         return bound

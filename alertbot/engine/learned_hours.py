@@ -36,6 +36,11 @@ def around(hour: int) -> int:
     return 1 << hour | 1 << (hour + 1) % 24 | 1 << (hour - 1) % 24
 
 
+def kept_for(learn: timedelta) -> timedelta:
+    """How long a match is remembered: the days that count, and what summer time and an unfinished day may add."""
+    return timedelta(days=max(1, learn.days) + 2)
+
+
 class LearnedHoursState(State):
     """On which days each key matched in which hours."""
 
@@ -45,7 +50,7 @@ class LearnedHoursState(State):
         super().__init__(rule, record)
         self.days = max(1, pattern.learn.days)
         self.zone = pattern.zone or zone
-        self.table: Table[array[int]] = self.by_key(span_us(timedelta(days=self.days + 2)), _new, _copy)
+        self.table: Table[array[int]] = self.by_key(span_us(kept_for(pattern.learn)), _new, _copy)
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match."""

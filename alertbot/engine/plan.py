@@ -8,7 +8,7 @@ the kind of an event (its action and what that means) decides of a condition is 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from operator import attrgetter
@@ -21,6 +21,7 @@ from alertbot.engine.distinct import DistinctState
 from alertbot.engine.dormant import DormantState
 from alertbot.engine.each import EachState
 from alertbot.engine.first_seen import FirstSeenState
+from alertbot.engine.horizon import horizons
 from alertbot.engine.hours import HoursState
 from alertbot.engine.keys import CellKey, Keyer, keyer
 from alertbot.engine.learned_hours import LearnedHoursState
@@ -144,15 +145,20 @@ class Plan:
             join([states[place] for place in places])
         return states
 
-    def bind(self, states: Sequence[State]) -> list[Group]:
-        """The conditions, in the order of `conditions`, joined with the step functions of these states."""
+    def horizons(self) -> Mapping[int, int]:
+        """The place of each rule of which it is known how far back events matter → how far, in microseconds."""
+        return horizons(self.rules, self._sharing)
+
+    def bind(self, states: Sequence[State], asleep: Container[int] = ()) -> list[Group]:
+        """The conditions, in the order of `conditions`, joined with the step functions of these states, but for those of rules
+        at the places that are asleep."""
         shared = {places[0]: _shared_step([states[place] for place in places]) for places in self._sharing}
         served = {place for places in self._sharing for place in places[1:]}
         groups: list[Group] = []
         for condition in self.conditions:
             takers: Takers = []
             for entry in condition.entries:
-                if entry.slot in served:
+                if entry.slot in served or entry.slot in asleep:
                     continue
                 rule = self.rules[entry.slot]
                 step = shared.get(entry.slot) or self._step_function(rule, states[entry.slot], entry.bits)

@@ -41,6 +41,11 @@ def _same_int(last_us: int) -> int:
     return last_us
 
 
+def longest_way_us(pattern: Travel) -> int:
+    """After so long no place on earth is too far: a last place that is older does not matter."""
+    return int(min(HALF_ROUND_THE_EARTH_KM / pattern.faster_than_kmh * _HOUR_US, _FOREVER)) + 1
+
+
 class TravelState(State):
     """Where each key was last, and which places it used when."""
 
@@ -51,8 +56,7 @@ class TravelState(State):
         self.kmh = pattern.faster_than_kmh
         self.least_km = pattern.farther_than_km
         self.familiar_us = None if pattern.familiar is None else span_us(pattern.familiar)
-        longest_us = int(min(HALF_ROUND_THE_EARTH_KM / self.kmh * _HOUR_US, _FOREVER)) + 1
-        self.last: Table[Last] = self.by_key(longest_us, _nowhere, _same)
+        self.last: Table[Last] = self.by_key(longest_way_us(pattern), _nowhere, _same)
         self.used: Table[int] = self.by_place(self.familiar_us or 1, _never, _same_int)
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:

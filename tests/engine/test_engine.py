@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from alertbot.engine import Difference, Engine
+from alertbot.engine.engine import SETTLE_AFTER
 from alertbot.engine.table import MOST_KEYS
 from alertbot.event import FEEDS, Event, Feed
 from alertbot.finding import Finding
-from alertbot.moments import to_us
+from alertbot.moments import span_us, to_us
 from alertbot.rules.hours import parse_window
 from alertbot.rules.model import (
     Absence,
@@ -26,6 +27,7 @@ from alertbot.rules.model import (
     Hours,
     LearnedHours,
     Rule,
+    Selection,
     Sequence_,
     Source,
     Spike,
@@ -129,21 +131,26 @@ class Bot:
         self.findings: dict[str, Finding] = {}
         self.engine = self.started()
 
-    def started(self) -> Engine:
+    def started(self, since_us: int | None = None) -> Engine:
         engine = Engine(RULES, "test", UTC, most_keys=self.most_keys, gaps=GAPS)
         stored = sorted(self.events.values(), key=lambda e: e.order)
+        if since_us is not None:
+            engine.begin(since_us)
         meanwhile = stored[-2:]
         for cut in range(0, len(stored) - 2, 7):
             engine.load(stored[: len(stored) - 2][cut : cut + 7])
         if len(stored) % 2:
             for _ in engine.fold_tail(3):
                 pass
-        self.take(engine.resume(meanwhile, self.findings.values()))
+        difference = engine.resume(meanwhile, self.findings.values())
+        self.take(difference)
         engine.accept()
-        return engine
+        return self.started() if difference.deep else engine
 
-    def restart(self) -> None:
-        self.engine = self.started()
+    def restart(self, *, quick: bool = False) -> None:
+        """`quick`: rules see of the past only what they remember; what was found before the tail stands."""
+        since_us = max((e.at_us for e in self.events.values()), default=0) - span_us(SETTLE_AFTER)
+        self.engine = self.started(since_us if quick and not self.engine.dropped else None)
 
     def poll(self, new: list[Event], *, fails: bool, now_us: dict[Feed, int]) -> None:
         difference = self.propose(new, now_us)
@@ -190,8 +197,9 @@ def test_any_cut_any_order_any_restart_gives_the_findings_of_one_pass(
         clocks = {feed: newest_us + data.draw(st.integers(-20, 40)) * 60_000_000 for feed in FEEDS}
         now_us = {feed: min(end_us, clock) for feed, clock in clocks.items()}
         bot.poll(arriving[start:cut], fails=data.draw(st.booleans()), now_us=now_us)
-        if data.draw(st.integers(0, 3)) == 0:
-            bot.restart()
+        restart = data.draw(st.sampled_from(["no", "no", "no", "whole", "quick"]))
+        if restart != "no":
+            bot.restart(quick=restart == "quick")
         start = cut
     bot.poll([], fails=False, now_us=dict.fromkeys(FEEDS, end_us))
     assert sorted(bot.findings.values(), key=lambda f: f.id) == sorted(expected, key=lambda f: f.id)
@@ -309,3 +317,36 @@ def test_a_new_attack_after_the_stored_one_was_over_is_a_new_finding() -> None:
     again.load(new)
     (found,) = again.resume([], [stored]).changed
     assert found.id != stored.id
+
+
+def test_a_start_shows_each_rule_of_the_past_only_what_it_remembers() -> None:
+    seen: dict[str, list[int]] = {"night": [], "burst": [], "new-ip": [], "silence": []}
+
+    def noting(name: str) -> Selection:
+        return Selection(test=lambda e: seen[name].append(e.id) or True, fingerprint=name)  # type: ignore[func-returns-value]
+
+    rules = [
+        rule(Hours(OFFICE), noting("night"), name="night"),
+        rule(Burst(3, 10 * MINUTE), noting("burst"), name="burst"),
+        rule(FirstSeen((("ip",),), 40 * MINUTE, 15 * MINUTE), noting("new-ip"), name="new-ip"),
+        rule(Absence(10 * MINUTE, None), noting("silence"), name="silence"),
+    ]
+    engine = Engine(rules, "test", UTC)
+    engine.begin(to_us(START + 1_000 * MINUTE))
+    engine.load([event(n, n * MINUTE) for n in range(1_200)], to_us(START + 1_200 * MINUTE))
+    assert {name: min(numbers) for name, numbers in seen.items()} == {"night": 1_000, "burst": 980, "new-ip": 945, "silence": 0}
+
+
+def test_an_attack_that_began_before_what_a_start_looks_at_goes_on_as_the_same_finding() -> None:
+    attack = [event(n, n * MINUTE) for n in range(500)]
+    engine = Engine(ATTACKS, "test", UTC)
+    stored = {found.id: found for found in engine.propose(attack).changed}
+    assert engine.propose([]).deep == ()
+    engine.accept()
+    again = Engine(ATTACKS, "test", UTC)
+    again.begin(to_us(START + 380 * MINUTE))
+    again.load(attack)
+    assert again.resume([], stored.values()) == Difference((), (), ())
+    again.accept()
+    more = [event(n, n * MINUTE) for n in range(500, 510)]
+    assert again.propose(more).changed == engine.propose(more).changed
