@@ -421,5 +421,5 @@ def _empty_store(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 TestReading = Reading.TestCase
 TestReading.settings = settings(
-    max_examples=10, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=6, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
