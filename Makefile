@@ -57,7 +57,7 @@ bench: $(READY)  ## how fast and how small, a quarter of an hour; PART="engine t
 	@$(BIN)/python -c 'import elastalert, pytz, tzlocal' 2>/dev/null || \
 	  $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check --editable '.[dev,bench]'
 	@if [ -n "$(PART)" ]; then $(BIN)/python -W ignore -m benchmarks.$(PART); else \
-	  missed=0; for part in startup engine elastalert portals; do $(BIN)/python -W ignore -m benchmarks.$$part || missed=1; done; \
+	  missed=0; for part in startup engine rebuild flood elastalert portals; do $(BIN)/python -W ignore -m benchmarks.$$part || missed=1; done; \
 	  exit $$missed; fi
 
 clean:           ## take away what was built, the environment too

@@ -24,6 +24,7 @@ from alertbot.identity import Directory, enrich
 from alertbot.portal.people import Person
 from alertbot.rules.load import load_rules
 from alertbot.rules.model import Rule
+from benchmarks.measure import Report
 
 EVENTS = 1_000_000
 POLL = 2_778
@@ -131,10 +132,15 @@ def main() -> None:
             engine.accept()
             poll = []
     taken = time.perf_counter() - began
-    print(f"{len(judged)} rules, {EVENTS:,} made-up logins in {taken:.0f} s, {findings:,} changes of findings")
-    print(f"{before:.0f} MB before, at most {megabytes():.0f} MB")
+    report = Report()
+    report.say(
+        f"{len(judged)} rules, {EVENTS:,} made-up logins within an hour, {findings:,} changes of findings, {taken:.0f} s"
+    )
+    report.figure("the process before", before, "MB")
+    report.figure("the process at its largest", megabytes(), "MB", most=500)
     for name, count in sorted(engine.dropped.items()):
-        print(f"  {name} dropped {count:,} keys")
+        report.figure(f"let go of before their time by {name}", count, "keys")
+    report.end()
 
 
 if __name__ == "__main__":

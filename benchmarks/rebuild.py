@@ -55,6 +55,7 @@ class Pages:
     """Hands polls to a watch in place of the reader of a portal: `shown` is what the next one brings."""
 
     interval = timedelta(seconds=1)
+    plan: str | None = None
 
     def __init__(self, start_us: int, newest: Event) -> None:
         self.start_us = start_us
@@ -96,7 +97,7 @@ async def measure(report: Report, store: Store, stored: list[bytes]) -> None:
         client = PortalClient(settings, http, patience=timedelta(0))
         watch = PortalWatch(settings, ten_rules(), client, store, in_store, committer)
         await watch.open()
-        watch._reader = pages  # type: ignore[assignment]
+        watch._feeds["login"].reader = pages  # type: ignore[assignment]
         await watch.poll()
         await watch.ready.wait()
         gc.collect()
