@@ -147,6 +147,8 @@ class PortalWatch:
         except PortalError:
             async with self._one_at_a_time:
                 one.failed()
+                if self._engine is not None and self._feeds.is_all_read:
+                    self.ready.set()  # there is nothing to wait for
                 self._look_what_to_build()
             raise
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -19,8 +19,10 @@ from structlog.testing import capture_logs
 
 from alertbot.cli import execute
 from alertbot.commit import Committer
+from alertbot.errors import NotAllowed
 from alertbot.portal.client import PortalClient
-from alertbot.rules.model import Burst
+from alertbot.rules.model import Burst, Each, Rule
+from alertbot.sandbox.faults import Fault, FaultKind
 from alertbot.sandbox.intake import parse_member
 from alertbot.sandbox.portal import SandboxPortal
 from alertbot.sandbox.server import Server
@@ -29,13 +31,13 @@ from alertbot.store.records import DROPPED
 from alertbot.store.store import Store
 from alertbot.tell import Outlet
 from alertbot.watch import PortalWatch
-from tests.engine.build import MINUTE, rule
+from tests.engine.build import ANY, MINUTE, rule
 from tests.sandbox.serving import NOW, portal
 
 
 @asynccontextmanager
-async def watching(store: Store, served: SandboxPortal, **more: Any) -> AsyncIterator[PortalWatch]:
-    """A watch that has polled once and evaluated what it read."""
+async def watched(store: Store, served: SandboxPortal, rules: Sequence[Rule], **more: Any) -> AsyncIterator[PortalWatch]:
+    """A watch that has not polled yet."""
 
     async def in_store(function: Callable[..., Any], *args: object, **named: object) -> Any:
         await asyncio.sleep(0)
@@ -46,12 +48,19 @@ async def watching(store: Store, served: SandboxPortal, **more: Any) -> AsyncIte
         outlet = Outlet(portal="main", channel="#security", zone=ZoneInfo("UTC"), portal_url=served.url)
         committer = Committer(store, in_store, outlet, old_news=timedelta(hours=1), clock=lambda: time.time_ns() // 1_000)
         client = PortalClient(settings, http)
-        watch = PortalWatch(settings, [rule(Burst(3, 10 * MINUTE))], client, store, in_store, committer, **more)
+        watch = PortalWatch(settings, rules, client, store, in_store, committer, **more)
         await watch.open()
+        yield watch
+        await watch.close()
+
+
+@asynccontextmanager
+async def watching(store: Store, served: SandboxPortal, **more: Any) -> AsyncIterator[PortalWatch]:
+    """A watch that has polled once and evaluated what it read."""
+    async with watched(store, served, [rule(Burst(3, 10 * MINUTE))], **more) as watch:
         await watch.poll()
         await watch.ready.wait()
         yield watch
-        await watch.close()
 
 
 async def test_keys_that_a_flood_pushed_out_are_counted_and_shown_by_status(
@@ -97,3 +106,31 @@ async def test_a_start_goes_quickly_through_what_is_settled_and_an_attack_goes_o
             found = store.findings("main")
     assert [line["since"] is not None for line in logged if line["event"] == "build.began"] == [False, True, True]
     assert [(one.finding.id, one.finding.count, one.gone) for one in found] == [(before.finding.id, 302, None)]
+
+
+async def test_logins_are_judged_while_the_audit_trail_is_long_or_fails_and_its_rules_know_all_once_it_is_read(
+    tmp_path: Path,
+) -> None:
+    """A first read of many pages breaks off in the middle: what it brought stays, and nothing waits for the rest."""
+    served = portal()
+    for number in range(3):
+        served.add({"login": "eve", "actionId": 1002, "date": (NOW - timedelta(seconds=number)).isoformat()})
+    for number in range(2_300):
+        date = (NOW - timedelta(minutes=number)).isoformat()
+        served.add({"userId": f"u{number}", "actionId": 5074, "date": date}, "audit")
+    served.faults.add(Fault(kind=FaultKind.STATUS, status=403, path="/events/filter", skip=22, times=1))
+    rules = [rule(Burst(3, 10 * MINUTE)), rule(Each(), ANY, name="deleted", feeds=frozenset({"audit"}))]
+    with Store.open(f"sqlite:///{tmp_path}/alertbot.db", write=True) as store:
+        async with watched(store, served, rules) as watch:
+            await watch.poll("login")
+            with pytest.raises(NotAllowed):
+                await watch.poll("audit")
+            async with asyncio.timeout(20):
+                await watch.ready.wait()
+            assert {one.finding.rule for one in store.findings("main")} == {"rule"}
+            assert 1_900 < len(list(store.events("main", feed="audit"))) < 2_300
+            await watch.poll("audit")
+            async with asyncio.timeout(20):
+                while store.portal("main").rebuild_from_us is not None:  # noqa: ASYNC110 -- a store has no event to wait for
+                    await asyncio.sleep(0.01)
+            assert sum(one.finding.rule == "deleted" and one.history for one in store.findings("main")) == 2_300
