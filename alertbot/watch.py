@@ -406,13 +406,14 @@ class PortalWatch:
         state, evaluated_us = self._state, self._state.evaluated_to_us
         if newest_us is None or evaluated_us is None:
             return None
-        if state.rebuild_from_us is not None and state.rebuild_from_us <= evaluated_us:
+        since_us = min(newest_us - span_us(max(SETTLE_AFTER, self.settings.lateness)), evaluated_us)
+        if state.rebuild_from_us is not None and state.rebuild_from_us < since_us:
             return None
         if self._versions.beginning(rules.values(), evaluated_us):
             return None
         if await self._in_store(self._store.meta, DROPPED + state.name) not in (None, "{}"):
             return None
-        return min(newest_us - span_us(max(SETTLE_AFTER, self.settings.lateness)), evaluated_us)
+        return since_us
 
     async def _give_way(self) -> None:
         """Let others have their turn; a poll that is being evaluated and stored, all of it."""
