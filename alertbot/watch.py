@@ -33,8 +33,10 @@ from alertbot.feeds import Feeds, FeedState, Stage, earliest, gaps_between, is_b
 from alertbot.incidents import Watch
 from alertbot.moments import span_us, to_us
 from alertbot.portal.client import PortalClient
+from alertbot.portal.cursor import doubtful
 from alertbot.portal.history import Batch, HistoryReader, Range
 from alertbot.portal.notes import Note
+from alertbot.portal.ranges import join
 from alertbot.rules.model import Rule
 from alertbot.store.events import decode
 from alertbot.store.records import DROPPED, PortalState, RuleVersion
@@ -111,13 +113,12 @@ class PortalWatch:
         name = self.settings.name
         for feed in sorted(looked_at(rules.values()) - self._feeds.by_name.keys()):
             covered = await self._in_store(self._store.coverage, name, feed)
-            newest = max((end for _, end in covered), default=None)
-            recent: list[tuple[int, int]] = []
-            if newest is not None:
-                since = newest - span_us(self.settings.lateness + timedelta(hours=2))
-                recent = await self._in_store(self._store.recent_ids, name, feed, since)
-            ranges = [Range(*pair) for pair in covered]
-            reader = HistoryReader(self._client, self.settings, feed, ranges, recent, monotonic=self._monotonic)
+            ranges = join(Range(*pair) for pair in covered)
+            newest_us = await self._in_store(self._store.newest_us, name, feed)
+            known: list[tuple[int, int]] = []
+            for part in doubtful(ranges, newest_us, span_us(self.settings.lateness)):
+                known += await self._in_store(self._store.ids, name, feed, part.start_us, part.end_us)
+            reader = HistoryReader(self._client, self.settings, feed, ranges, known, monotonic=self._monotonic)
             self._feeds.by_name[feed] = FeedState(
                 feed,
                 reader,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta, tzinfo
 
 from alertbot.moments import from_us, span_us
-from alertbot.portal.ranges import Range
+from alertbot.portal.ranges import Range, without
 from alertbot.portal.walk import SECOND_US
 from alertbot.rows import Page
 
@@ -25,6 +26,16 @@ def trusted(coverage: Sequence[Range], newest_us: int | None, lateness_us: int) 
     if ends and newest_us is not None:
         ends[-1] = min(ends[-1], newest_us - edge_us)
     return tuple(Range(part.start_us, end) for part, end in zip(coverage, ends, strict=True) if end > part.start_us)
+
+
+def doubtful(coverage: Sequence[Range], newest_us: int | None, lateness_us: int) -> tuple[Range, ...]:
+    """Where a reader must know the ids of what is stored: in all that is not trusted, the holes included. A crowd of which rows
+    may be missing is one, and an outage's hold next to nothing.
+    """
+    left = tuple(Range(part.start_us, sys.maxsize) for part in coverage[:1])
+    for part in trusted(coverage, newest_us, lateness_us):
+        left = without(left, part)
+    return left
 
 
 def repeated_hour_us(at_us: int, zone: tzinfo) -> int:

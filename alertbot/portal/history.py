@@ -66,8 +66,8 @@ class Batch:
 class HistoryReader:
     """Reads one feed of one portal. One `read` at a time.
 
-    `coverage` and `recent` are what the store holds: the covered ranges, and id and date of the events dated within `lateness`
-    and two hours before the newest range's end.
+    `coverage` and `known` are what the store holds: the covered ranges, and id and date of the events where `cursor.doubtful`
+    says that they must be known.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class HistoryReader:
         portal: PortalSettings,
         feed: Feed,
         coverage: Sequence[Range],
-        recent: Iterable[tuple[int, int]],
+        known: Iterable[tuple[int, int]],
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -86,7 +86,7 @@ class HistoryReader:
         self._monotonic = monotonic
         self._lateness_us = span_us(portal.lateness)
         self._coverage = join(coverage)
-        known = tuple(recent)
+        known = tuple(known)
         self._seen = Seen(known)
         self._newest_us = max((at_us for _, at_us in known), default=None)
         self._trusted = trusted(self._coverage, self._newest_us, self._lateness_us)

@@ -115,10 +115,10 @@ class Events(Database):
         with self._read() as connection:
             return [decode(body) for body in connection.execute(chosen).scalars()]
 
-    def recent_ids(self, portal: str, feed: Feed, since_us: int) -> list[tuple[int, int]]:
-        """Id and date of what is stored of a feed since a moment, inclusive: what a reader compares the portal's pages with."""
+    def ids(self, portal: str, feed: Feed, since_us: int, until_us: int) -> list[tuple[int, int]]:
+        """Id and date of what is stored of a feed, both ends included: what a reader compares the portal's pages with."""
         chosen = select(events.c.id, events.c.at_us).where(
-            events.c.portal == portal, events.c.feed == feed, events.c.at_us >= since_us
+            events.c.portal == portal, events.c.feed == feed, events.c.at_us.between(since_us, until_us)
         )
         with self._read() as connection:
             return [(row.id, row.at_us) for row in connection.execute(chosen)]

@@ -12,8 +12,9 @@ from email.utils import format_datetime
 import httpx
 
 from alertbot.event import Feed
-from alertbot.moments import from_us, to_us
+from alertbot.moments import from_us, span_us, to_us
 from alertbot.portal.client import PortalClient
+from alertbot.portal.cursor import doubtful
 from alertbot.portal.history import Batch, HistoryReader, Note
 from alertbot.portal.ranges import Range
 from alertbot.settings import PortalSettings
@@ -135,14 +136,13 @@ class Bot:
     def start(self) -> None:
         """A new process: a reader that knows only the store."""
         ranges = self.store.coverage
-        edge = int((self.settings.lateness + timedelta(hours=2)).total_seconds()) * SECOND
-        since = max((part.end_us for part in ranges), default=0) - edge
-        recent = [(row_id, at) for row_id, at in self.store.at.items() if at >= since]
+        parts = doubtful(ranges, max(self.store.at.values(), default=None), span_us(self.settings.lateness))
+        known = [(row_id, at) for row_id, at in self.store.at.items() if any(at in part for part in parts)]
         http = httpx.AsyncClient(transport=self.portal.transport())
         client = PortalClient(
             self.settings, http, patience=timedelta(seconds=2), sleep=_at_once, clock=lambda: from_us(self.portal.now_us)
         )
-        self.reader = HistoryReader(client, self.settings, self.feed, ranges, recent, monotonic=lambda: self.passed)
+        self.reader = HistoryReader(client, self.settings, self.feed, ranges, known, monotonic=lambda: self.passed)
 
     async def poll(self, *, lose: Sequence[int] = (), die_after: int | None = None) -> list[Batch]:
         """One poll; batches whose number is in `lose` fail to be committed, after `die_after` the process is killed."""

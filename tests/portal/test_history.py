@@ -405,6 +405,7 @@ IN_DOUBT_BEFORE_A_QUIET_TIME: list[Any] = [
 
 @example(IN_DOUBT_BEFORE_A_QUIET_TIME, 1794)
 @example([("crowd", 140, 0, 1), ("restart",), ("poll",)], 0)
+@example([("outage", 7200), ("faults", [None, "time-out", "time-out"]), ("poll",), ("kill", 0)], 0)  # nothing new for hours
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEP, min_size=3, max_size=25), st.integers(0, 2**32))
 def test_every_event_is_delivered_once(steps: list[Any], seed: int) -> None:

@@ -155,10 +155,11 @@ def test_events_are_found_by_what_a_finding_keeps_of_them(store: Store) -> None:
     assert store.events_by_ref("other", [events[0].ref]) == []
 
 
-def test_the_reader_is_given_what_is_stored_since_a_moment(store: Store) -> None:
+def test_the_reader_is_given_what_is_stored_of_a_time(store: Store) -> None:
     store.commit_poll(PollCommit(state=MAIN, events=[login(1, 10), login(2, 20), login(3, 20, feed="audit")]))
-    assert store.recent_ids("main", "login", 20) == [(2, 20)]
-    assert sorted(store.recent_ids("main", "login", 10)) == [(1, 10), (2, 20)]
+    assert store.ids("main", "login", 20, 20) == [(2, 20)]
+    assert sorted(store.ids("main", "login", 10, 20)) == [(1, 10), (2, 20)]
+    assert store.ids("main", "login", 0, 9) == store.ids("main", "login", 21, sys.maxsize) == []
 
 
 def test_covered_ranges_are_replaced_for_the_feeds_that_a_poll_names(store: Store) -> None:
