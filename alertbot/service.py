@@ -62,6 +62,10 @@ PATIENCE = timedelta(seconds=10)
 REFUSED_EVERY = timedelta(minutes=1)
 """How often a portal that refuses is asked again, after a few tries at shorter intervals: people have to change something."""
 
+FIRST_READS = 16
+BUILDS = 4
+"""So many portals read their past at a time, and so many engines are built: a thousand at once would time each other out."""
+
 COLLECT_AFTER = (20_000, 20, 20)
 """The engine holds much and hardly ever in circles: the garbage collector looks less often than it would."""
 
@@ -80,6 +84,8 @@ class Service:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._stopping = asyncio.Event()
         self._http: httpx.AsyncClient | None = None
+        self._first_reads = asyncio.Semaphore(FIRST_READS)
+        self._builds = asyncio.Semaphore(BUILDS)
 
     async def run(self) -> None:
         """Run until told to stop."""
@@ -191,6 +197,7 @@ class Service:
             committer,
             on_commit=delivery.wake,
             on_notes=partial(lookout.noted, portal.name),
+            builds=self._builds,
         )
         await watch.open()
         return watch
@@ -220,7 +227,12 @@ class Service:
                 lookout.left(portal.name, feed)
                 continue
             try:
-                await watch.poll(feed)
+                if watch.has_read(feed):
+                    await watch.poll(feed)
+                else:
+                    async with self._first_reads:
+                        due = time.monotonic() + watch.interval(feed).total_seconds()
+                        await watch.poll(feed)
             except LostOwnership:
                 raise
             except (PortalError, StoreError) as exc:

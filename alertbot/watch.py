@@ -58,7 +58,8 @@ log = structlog.get_logger("alertbot.watch")
 
 class PortalWatch:
     """Watches one portal. `on_commit` is called after each commit that may have something to send, `on_notes` with what the
-    reader has to tell, before that is stored. `most_keys`: how many keys a rule may hold beside those of people.
+    reader has to tell, before that is stored. `most_keys`: how many keys a rule may hold beside those of people. `builds`: how
+    many engines are built at a time, of all portals that share it.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class PortalWatch:
         on_notes: Callable[[Sequence[Note]], Awaitable[None]] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         most_keys: int = MOST_KEYS,
+        builds: asyncio.Semaphore | None = None,
     ) -> None:
         self.settings = settings
         self.ready = asyncio.Event()
@@ -87,6 +89,7 @@ class PortalWatch:
         self._on_notes = on_notes
         self._monotonic = monotonic
         self._most_keys = most_keys
+        self._builds = builds or asyncio.Semaphore(1)
         self._state = PortalState(name=settings.name)
         self._enrichment = Enrichment(client, monotonic)
         self._catch_up = CatchUp(settings.name, _now_us)
@@ -130,6 +133,10 @@ class PortalWatch:
     def reads(self, feed: Feed) -> bool:
         """Whether a feed is to be polled: the logins always, the audit trail where a rule looks at it."""
         return feed in self._feeds.by_name
+
+    def has_read(self, feed: Feed) -> bool:
+        """Whether a feed was read to its end since it is watched: from then on a poll asks for what is new, and little else."""
+        return self._feeds[feed].is_whole
 
     def interval(self, feed: Feed = "login") -> timedelta:
         """How soon to poll a feed again."""
@@ -351,7 +358,8 @@ class PortalWatch:
             self._urgent.clear()
             pause = REBUILD_EVERY
             try:
-                await self._build()
+                async with self._builds:
+                    await self._build()
             except StoreError as exc:
                 log.error("build.failed", portal=self.settings.name, error=str(exc))  # noqa: TRY400 -- a sentence for people
                 pause = TRY_AGAIN_EVERY

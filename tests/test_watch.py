@@ -86,6 +86,19 @@ async def test_keys_that_a_flood_pushed_out_are_counted_and_shown_by_status(
     assert json.loads(capsys.readouterr().out)["portals"][0]["dropped"] == dropped
 
 
+async def test_engines_are_built_in_turn_by_the_portals_that_share_a_room(filled_sqlite_copy: Store) -> None:
+    room = asyncio.Semaphore(1)
+    await room.acquire()  # another portal's engine is being built
+    async with watched(filled_sqlite_copy, portal(), [rule(Burst(3, 10 * MINUTE))], builds=room) as watch:
+        assert not watch.has_read("login")
+        await watch.poll()
+        assert watch.has_read("login")
+        await asyncio.sleep(0)
+        assert not watch.ready.is_set()
+        room.release()
+        await watch.ready.wait()
+
+
 async def test_a_start_goes_quickly_through_what_is_settled_and_an_attack_goes_on_as_the_same_finding(tmp_path: Path) -> None:
     served = portal(people=[parse_member({"id": "u-anna", "email": "anna@example.com"})])
 
