@@ -97,6 +97,19 @@ class Desk:
             for start in range(0, len(left), TOGETHER)
         )
 
+    def _is_kept(self, step: PeopleCommit, tries: int) -> bool:
+        """Whether a step is stored; not where somebody else changed one of its incidents meanwhile: then think of it anew.
+
+        Raises StaleIncident at the last try.
+        """
+        try:
+            self._store.respond(step)
+        except StaleIncident:
+            if tries == TRIES - 1:
+                raise
+            return False
+        return True
+
     def _resolve_all(self, names: Sequence[str], who: Actor, now_us: int, resolution: Resolution, word: str) -> int:
         for tries in range(TRIES):
             read = [one for one in self._store.incidents_by_id(names) if one.told_in_summary]
@@ -104,12 +117,7 @@ class Desk:
             changed = [response.incident for response in responses if response.incident is not None]
             log = [entry for response in responses for entry in response.log]
             step = PeopleCommit(read={one.id: one.revision for one in read}, incidents=changed, log=log, restate=None)
-            try:
-                self._store.respond(step)
-            except StaleIncident:
-                if tries == TRIES - 1:
-                    raise
-            else:
+            if self._is_kept(step, tries):
                 return len(changed)
         return 0
 
@@ -181,12 +189,7 @@ class Desk:
                 log=response.log,
                 outbox=[self._placed(entry) for entry in step.outbox],
             )
-            try:
-                self._store.respond(step)
-            except StaleIncident:
-                if tries == TRIES - 1:
-                    raise
-            else:
+            if self._is_kept(step, tries):
                 return response
         return None
 
