@@ -76,6 +76,9 @@ class Builder:
             if isinstance(value, Mapping) and part not in value:
                 return None
             value = value[part]
+        if value is None:
+            self.report(way, "is empty; say which events it selects, or leave it out")
+            return None
         return read_selection(value, way, self.shared.lists, self.report)
 
     def name(self, given: str | None, default: str | None) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from alertbot.rules.model import Absence, Burst, Calendar, Distinct, Dormant, FirstSeen, Level, Spike, Travel
 from alertbot.rules.values import (
@@ -36,8 +36,25 @@ from alertbot.rules.values import (
 PATTERNS = ("burst", "distinct", "sequence", "first_seen", "hours", "travel", "spike", "dormant", "absence")
 
 
+_MAY_BE_EMPTY = frozenset(
+    {"id", "name", "taxonomy", "status", "license", "author", "date", "modified"}  # that is how Sigma's own templates look
+    | {"category", "product", "service", "definition"}
+    | {"detection", "match", "only", "filter"}  # whoever reads the selections says it
+)
+"""Keys after which nothing may stand, as if they were left out."""
+
+
 class _Model(BaseModel):
+    """A key with nothing after it has lost its lines, and left out silently the rule would be another one."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True, defer_build=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _something(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and info.field_name not in _MAY_BE_EMPTY:
+            raise ValueError("is empty; give it a value, or leave it out")
+        return value
 
 
 class BurstDocument(_Model):

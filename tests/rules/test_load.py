@@ -219,6 +219,11 @@ def test_rules_over_rules_have_their_versions_in_their_own(tmp_path):
         ("distinct: {of: ipp, count: 2, within: 1h}", "a.yml:3:16: distinct.of: events have no field 'ipp'; did you mean"),
         ("only: {rol: admin}", "a.yml:3:8: only.rol: events have no field 'rol'; did you mean 'role'?"),
         ("only: []", "a.yml:3:7: only: is empty: it would match nothing"),
+        ("only:", "a.yml:3:6: only: is empty; say which events it selects"),
+        ("burst:", "a.yml:3:7: burst: is empty; give it a value, or leave it out"),
+        ("by:", "a.yml:3:4: by: is empty; give it a value"),
+        ("hours: {outside: 1:00-2:00, zone: }", "a.yml:3:35: hours.zone: is empty; give it a value"),
+        ("except: [{match: {account: a}, why: x, until: }]", "a.yml:3:47: except[0].until: is empty; give it a value"),
         ("first_seen: {}", "a.yml:3:13: first_seen: needs `of` (one value) or `each` (several, all of them new)"),
         ("hours: {zone: UTC}", "a.yml:3:8: hours: needs `outside`, `calendar` or `learn`, one of them"),
         ("hours: {outside: 10:00-10:00}", "a.yml:3:18: hours.outside: starts and ends at the same minute"),
@@ -342,6 +347,11 @@ def test_holding_back_a_rule_that_was_not_read_is_a_warning(tmp_path):
 def test_the_selection_of_an_exception_has_its_mistakes_at_their_place(tmp_path):
     (said,) = mistakes(tmp_path, "title: x\ndetection: {a: {ip: x}}\nexcept: [{match: {ipp: x}, why: y}]\n")
     assert said == "a.yml:3:19: except[0].match.ipp: events have no field 'ipp'; did you mean 'ip'?"
+
+
+def test_what_sigma_s_templates_leave_empty_may_be_empty(tmp_path):
+    text = "title: x\nid:\nauthor:\nstatus:\nlogsource: {product: , service: }\ndetection: {a: {outcome: failure}}\n"
+    assert rule(tmp_path, text).feeds == {"login"}
 
 
 def test_a_list_that_does_not_exist_is_refused(tmp_path):
