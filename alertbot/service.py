@@ -25,6 +25,7 @@ from alertbot.alarms import Post
 from alertbot.announce import announcement
 from alertbot.commit import Committer
 from alertbot.config import PortalSettings, Settings
+from alertbot.edits import Edits
 from alertbot.errors import (
     AlertbotError,
     KeyRejected,
@@ -33,21 +34,17 @@ from alertbot.errors import (
     PortalError,
     PortalRefused,
     PortalTransient,
-    RulesError,
     StoreError,
 )
 from alertbot.event import FEEDS, Feed
 from alertbot.lookout import Lookout
-from alertbot.outbox import Message, OutboxEntry, Policy, entry_id
+from alertbot.outbox import Policy
 from alertbot.portal.client import PortalClient, connect
 from alertbot.reception import Reception
-from alertbot.reload import changes
-from alertbot.rules.model import RuleBook
+from alertbot.rules.model import Rule, RuleBook
 from alertbot.slack.client import SlackClient, WebhookClient
 from alertbot.slack.delivery import Delivery
-from alertbot.slack.rule_files import rules_broken, rules_mended
 from alertbot.slack.senders import BotSender, Sender, WebhookSender
-from alertbot.store.records import RULES_BROKEN
 from alertbot.store.store import Store
 from alertbot.tell import Outlet
 from alertbot.watch import PortalWatch
@@ -79,6 +76,7 @@ class Service:
     def __init__(self, settings: Settings, book: RuleBook, store: Store) -> None:
         self._settings = settings
         self._slack = settings.need_slack()
+        self._book = book
         self._rules = book.rules
         self._store = store
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
@@ -106,7 +104,16 @@ class Service:
             ]
             tasks.append(asyncio.create_task(self._announce(watches, delivery), name="announce"))
             tasks += reception.tasks(delivery.wake)
-            tasks.append(asyncio.create_task(self._follow_rules(watches, reception, delivery), name="rules"))
+            edits = Edits(
+                self._store,
+                self.in_store,
+                self._slack.channel or "",
+                partial(self._change_rules, watches, reception),
+                on_commit=delivery.wake,
+                now_us=_now_us,
+            )
+            following = edits.follow(self._settings.rules, self._book, self._stopping)
+            tasks.append(asyncio.create_task(following, name="rules"))
             tasks.append(asyncio.create_task(lookout.run(), name="lookout"))
             tasks.append(asyncio.create_task(lookout.look_at_keys(), name="keys of portals"))
             sending = asyncio.create_task(delivery.run(), name="delivery")
@@ -295,38 +302,11 @@ class Service:
         await self.in_store(self._store.announce, entries, notes)
         log.debug("announced", portals=[watch.settings.name for watch in ready])
 
-    async def _follow_rules(self, watches: Sequence[PortalWatch], reception: Reception, delivery: Delivery) -> None:
-        """Put changed rules in force. A broken edit leaves the last good ones at work; people are told where it is broken."""
-        await self.in_store(self._store.set_meta, RULES_BROKEN, None)
-        broken = False
-        async for change in changes(self._settings.rules, self._stopping):
-            if isinstance(change, RulesError):
-                log.error("rules.broken", mistakes=str(change))
-                await self._note_rules(str(change), rules_broken(change.mistakes), delivery)
-                broken = True
-                continue
-            self._rules = change.rules
-            reception.change_rules(change.rules)
-            for watch in watches:
-                await watch.change_rules(change.rules)
-            log.info("rules.changed", rules=len(change.rules))
-            if broken:
-                await self._note_rules(None, rules_mended(len(change.rules)), delivery)
-                broken = False
-
-    async def _note_rules(self, mistakes: str | None, message: Message, delivery: Delivery) -> None:
-        """Tell of the state of the rule files, and keep it for `status`."""
-        now_us = _now_us()
-        entry = OutboxEntry(
-            id=entry_id("rules", str(now_us)),
-            created_us=now_us,
-            kind="notice",
-            channel=self._slack.channel or "",
-            message=message,
-        )
-        await self.in_store(self._store.announce, [entry], {})
-        await self.in_store(self._store.set_meta, RULES_BROKEN, mistakes)
-        delivery.wake()
+    async def _change_rules(self, watches: Sequence[PortalWatch], reception: Reception, rules: Sequence[Rule]) -> None:
+        self._rules = tuple(rules)
+        reception.change_rules(rules)
+        for watch in watches:
+            await watch.change_rules(rules)
 
     async def _pause(self, seconds: float) -> bool:
         """Wait; whether there is to be another round."""

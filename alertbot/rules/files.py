@@ -1,13 +1,17 @@
 """Which files hold rules, lists and calendars, and what is in them.
 
 In come the paths that a configuration or a command names; out go documents. The lists and calendars of a folder stand in it as
-`lists/NAME.yml` and `calendars.yml`; those of a single file stand beside it, or beside a folder that it is in.
+`lists/NAME.yml` and `calendars.yml`; those of a single file stand beside it, or beside a folder that it is in. A link is what
+it leads to: Kubernetes shows the folders of a ConfigMap as links.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from alertbot.documents import Document, read_yaml
 from alertbot.errors import Mistake, Mistakes
@@ -33,6 +37,27 @@ def rule_files(path: Path) -> list[Path]:
     """The rule files of a folder, sorted; lists, calendars and what begins with a dot are none."""
     relative = {file: file.relative_to(path) for file in _yaml_files(path)}
     return [file for file, way in relative.items() if not _is_list(way) and not _is_calendars(way)]
+
+
+def files_read(paths: Iterable[Path]) -> list[Path]:
+    """Every rule file, list and calendar that these paths name or have beside them, each once. Raises OSError."""
+    files: dict[Path, None] = {}
+    for path in paths:
+        found = _yaml_files(path) if path.is_dir() else [path, *_beside([path], _is_list), *_beside([path], _is_calendars)]
+        files |= dict.fromkeys(found)
+    return list(files)
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    """A digest of the names and content of all these files. One that cannot be read counts with the reason."""
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        for file in files_read(paths):
+            digest.update(f"\x00{file}\x00".encode("utf-8", "surrogateescape"))
+            digest.update(_content(file))
+    except OSError as exc:
+        digest.update(f"\x00{exc}".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def files_of(paths: Sequence[Path], mistakes: list[Mistake]) -> list[Path]:
@@ -117,19 +142,38 @@ def _above(file: Path) -> list[Path]:
 
 
 def _nearby(folder: Path, belongs: Callable[[Path], bool]) -> list[Path]:
-    files = [*folder.glob("*.y*ml"), *_yaml_files(folder / LISTS)]
+    lists = folder / LISTS
+    files = [*folder.glob("*.y*ml"), *(_yaml_files(lists) if lists.is_dir() else ())]
     return sorted(file for file in files if file.suffix in SUFFIXES and file.is_file() and belongs(file.relative_to(folder)))
 
 
 def _yaml_files(folder: Path) -> list[Path]:
-    """The YAML files in a folder and all folders below that no dot hides, sorted."""
-    return sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix in SUFFIXES
-        and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
+    """The YAML files in a folder and all folders below that no dot hides, sorted. Raises OSError."""
+    found: list[Path] = []
+    been: set[tuple[int, int]] = set()
+    for way, below, names in os.walk(folder, followlinks=True, onerror=_unreadable):
+        here = Path(way)
+        state = here.stat()
+        if (state.st_dev, state.st_ino) in been:  # a link that leads here again
+            below.clear()
+            continue
+        been.add((state.st_dev, state.st_ino))
+        seen = (name for name in sorted(below) if not name.startswith("."))
+        below[:] = sorted(seen, key=lambda name: (here / name).is_symlink())
+        files = (here / name for name in names if not name.startswith("."))
+        found += [file for file in files if file.suffix in SUFFIXES and file.is_file()]
+    return sorted(found)
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise error
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as exc:
+        return str(exc.errno).encode()
 
 
 def _is_list(relative: Path) -> bool:

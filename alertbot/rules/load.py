@@ -16,7 +16,7 @@ from alertbot.rules.build import builder_of
 from alertbot.rules.builder import Builder, Shared
 from alertbot.rules.correlation import CorrelationBuilder, resolved
 from alertbot.rules.fields import closest
-from alertbot.rules.files import calendars_of, documents_of, files_of, is_filter, lists_of, rule_files, shipped_rules
+from alertbot.rules.files import calendars_of, digest_of, documents_of, files_of, is_filter, lists_of, rule_files, shipped_rules
 from alertbot.rules.filters import Filter, read_filter, reference
 from alertbot.rules.model import Absence, Expiry, Rule, RuleBook, Sequence_
 from alertbot.rules.sigma import Way
@@ -27,7 +27,11 @@ __all__ = ["load_rules", "rule_files", "shipped_rules"]
 
 def load_rules(paths: Sequence[Path]) -> RuleBook:
     """All rules of these files and folders, in the order of the paths and of the files' names. Raises RulesError."""
-    return _Loader().load(paths)
+    digest = digest_of(paths)
+    try:
+        return replace(_Loader().load(paths), digest=digest)
+    except OSError as exc:
+        raise RulesError([Mistake(str(exc.filename), 0, 0, f"cannot be read: {exc.strerror}")]) from exc
 
 
 @dataclass(slots=True)

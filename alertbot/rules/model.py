@@ -292,8 +292,12 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True)
 class RuleBook:
-    """All rules that were loaded together, what is odd about them without being wrong, and what in them comes to an end."""
+    """All rules that were loaded together, what is odd about them without being wrong, and what in them comes to an end.
+
+    `digest`: of the files, as they were just before they were read.
+    """
 
     rules: tuple[Rule, ...]
     warnings: tuple[Mistake, ...] = ()
     expiries: tuple[Expiry, ...] = ()
+    digest: str = ""

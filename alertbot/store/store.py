@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Select, delete, func, literal_column, select
+from sqlalchemy import Connection, Select, delete, func, literal_column, select
 
 from alertbot.outbox import OutboxEntry
 from alertbot.store.events import Events, put_state
@@ -63,11 +63,12 @@ class Store(Events, Findings, Responses, Reports):
             if poll.people is not None:
                 self._replace_people(connection, poll.state.name, poll.people)
 
-    def announce(self, entries: Sequence[OutboxEntry], notes: Mapping[str, str]) -> None:
-        """Put messages that no poll brings into the outbox, with the notes that say so, in one transaction."""
+    def announce(self, entries: Sequence[OutboxEntry], notes: Mapping[str, str | None]) -> None:
+        """Put messages that no poll brings into the outbox, with the notes that say so (None: dropped), in one transaction."""
         with self._write() as connection:
             self._enqueue(connection, entries)
-            self._put(connection, meta, [{"key": key, "value": value} for key, value in notes.items()])
+            for key, value in notes.items():
+                self._note(connection, key, value)
 
     def counts(self) -> Counts:
         """The store in numbers, all of one moment."""
@@ -87,10 +88,13 @@ class Store(Events, Findings, Responses, Reports):
     def set_meta(self, key: str, value: str | None) -> None:
         """Keep a note, or drop it."""
         with self._write() as connection:
-            if value is None:
-                connection.execute(delete(meta).where(meta.c.key == key))
-            else:
-                self._put(connection, meta, [{"key": key, "value": value}])
+            self._note(connection, key, value)
+
+    def _note(self, connection: Connection, key: str, value: str | None) -> None:
+        if value is None:
+            connection.execute(delete(meta).where(meta.c.key == key))
+        else:
+            self._put(connection, meta, [{"key": key, "value": value}])
 
 
 _number = func.count().label("count")

@@ -18,7 +18,7 @@ from alertbot.moments import from_us
 from alertbot.sandbox.faults import Fault, FaultKind
 from tests.endtoend.world import FAILURE, ROOT, RULES, World, ended, words, world
 
-ON_THE_WAY = ("service", "watch", "enrichment", "commit", "announce", "slack/delivery")
+ON_THE_WAY = ("service", "edits", "watch", "enrichment", "commit", "announce", "slack/delivery")
 """The modules whose steps lie between a login and Slack."""
 
 FIRST_START = (
@@ -49,6 +49,8 @@ NOT_KILLED_AT = {
     "store.failed": "the store is away: nothing was written",
     "poll.broken": "a mistake of ours, of which there is none",
     "build.broken": "a mistake of ours, of which there is none",
+    "rules.waiting": "the store is away: nothing was written",
+    "rules.unfollowed": "a mistake of ours, of which there is none",
 }
 
 
