@@ -1,8 +1,8 @@
 """So many different things of a key within the window, and not more: firings, values of a field in them, or rules that fire.
 
 It is what `temporal` is made of (different rules), and what bursts and distinct counts of other rules' firings become where
-they have a bound above, or are met by one. A cell holds each thing's latest match; of more than one beyond the upper bound
-only the latest are kept, for more can never be needed to know that there are too many.
+they have a bound above, or are met by one. A cell holds each thing's latest match, and no more things than are needed to know
+that there are enough, or too many: of others only the latest are kept.
 """
 
 from __future__ import annotations
@@ -37,13 +37,14 @@ class Things:
 class CountedState(State):
     """The latest things of every key."""
 
-    __slots__ = ("most", "pattern", "switch", "table", "value_of", "values_of", "within_us")
+    __slots__ = ("held", "most", "pattern", "switch", "table", "value_of", "values_of", "within_us")
 
     def __init__(self, rule: Rule, record: Record, pattern: Burst | Distinct | Temporal) -> None:
         super().__init__(rule, record)
         self.pattern = pattern
         self.within_us = span_us(pattern.within)
         self.most = pattern.at_most
+        self.held = pattern.count if self.most is None else self.most + 1
         self.value_of = keyer(pattern.of) if isinstance(pattern, Distinct) else None
         self.values_of = {source: keyer(source.of) for source in rule.sources if source.of}
         self.table: Table[Things] = self.by_key(self.within_us, Things, Things.copy)
@@ -62,7 +63,7 @@ class CountedState(State):
         self._forget(cell, at_us)
         things.pop(thing, None)
         things[thing] = (at_us, event.ref)
-        if self.most is not None and len(things) > self.most + 1:
+        if len(things) > self.held:
             del things[next(iter(things))]
         if self.pattern.count <= len(things) and (self.most is None or len(things) <= self.most):
             if cell.on == 0:
@@ -82,7 +83,7 @@ class CountedState(State):
         """The same state for another fold."""
         fork = object.__new__(CountedState)
         State.__init__(fork, self.rule, record)
-        fork.pattern, fork.within_us, fork.most = self.pattern, self.within_us, self.most
+        fork.pattern, fork.within_us, fork.most, fork.held = self.pattern, self.within_us, self.most, self.held
         fork.value_of, fork.values_of = self.value_of, self.values_of
         fork.table, fork.switch = self.table.fork(record.people), self.switch.fork(fork)
         return fork

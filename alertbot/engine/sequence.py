@@ -4,15 +4,16 @@ Other matches may lie between, one event serves one step, and on completion all 
 the steps is found by going back from it and giving each step the latest matches that it can take: that leaves the steps
 before it the most room, so if any assignment exists, this one does (and its matches are the evidence).
 
-A cell is an array: the reference of the event that completed last, how many matches at its end may serve the same steps, then
-time, reference and steps (a bit each) of the matches in the window. Of matches in a row that may serve the same steps only as
-many can ever be needed as all steps want together; the oldest beyond that are dropped, so a key that is hammered stays small.
+A cell is an array: the reference of the event that completed last, how many matches it may hold before it is looked through,
+then time, reference and steps (a bit each) of the matches in the window. Looked through, it keeps what going back from a later
+match could still come to, and lets go of the rest: so a key that is hammered stays small, in whatever order.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
+from itertools import islice
 
 from alertbot.engine.keys import CellKey
 from alertbot.engine.state import Record, State
@@ -23,10 +24,11 @@ from alertbot.rules.model import Rule, Sequence_
 
 _HEAD = 2
 _MATCH = 3
+_FEW = 16
 
 
 def _new() -> array[int]:
-    return array("q", (-1, 0))
+    return array("q", (-1, _FEW))
 
 
 def _copy(cell: array[int]) -> array[int]:
@@ -53,10 +55,7 @@ class SequenceState(State):
             self.match(event, at_us, key, bits)
 
         def later_step(event: Event, at_us: int, key: CellKey) -> None:
-            table = self.table
-            if at_us >= table.turn_us:
-                table.turn(at_us)
-            if table.peek(key) is not None:  # only the first step begins
+            if self.table.peek(key) is not None:  # only the first step begins
                 self.match(event, at_us, key, bits)
 
         return step if bits & 1 else later_step
@@ -79,10 +78,10 @@ class SequenceState(State):
         else:
             self._append(cell, at_us, ref, bits)
         if bits & self.last_bit and (len(cell) - _HEAD) // _MATCH >= self.most:
-            served = self._completed(cell)
+            served = self._served(cell, len(cell), len(self.counts) - 1)
             if served:
                 self.fire(event, at_us, [EventRef(cell[i + 1]) for i in served], cell[served[0]])
-                cell[:] = array("q", (ref, 0))
+                cell[:] = array("q", (ref, _FEW))
 
     @property
     def dropped(self) -> int:
@@ -104,31 +103,37 @@ class SequenceState(State):
             past += _MATCH
         if past > _HEAD:
             del cell[_HEAD:past]
-            cell[1] = min(cell[1], (len(cell) - _HEAD) // _MATCH)
-        if len(cell) > _HEAD:
-            # Only now the last match is final: another selection of its event might have added a step to it.
-            again = len(cell) > _HEAD + _MATCH and cell[-1] == cell[-1 - _MATCH]
-            run = cell[1] + 1 if again else 1
-            if run > self.most:
-                oldest = len(cell) - _MATCH * run
-                del cell[oldest : oldest + _MATCH]
-                run -= 1
-            cell[1] = run
+        if len(cell) >= _HEAD + _MATCH * cell[1]:
+            # Only now its last match is final: another selection of its event might have added a step to it.
+            self._look_through(cell)
         cell.extend((at_us, ref, bits))
 
-    def _completed(self, cell: array[int]) -> list[int]:
-        """Where the matches stand that serve the steps, oldest first; empty where the steps are not complete."""
+    def _look_through(self, cell: array[int]) -> None:
+        """Keep the matches that a later one could need: the latest of each step, and those that serve the steps before them."""
+        needed: set[int] = set()
+        for step, count in enumerate(self.counts):
+            latest = (i for i in range(len(cell) - _MATCH, _HEAD - 1, -_MATCH) if cell[i + 2] >> step & 1)
+            for i in islice(latest, count):
+                before = self._served(cell, i, step - 1)
+                if before is None:
+                    break
+                needed.update(before, (i,))
+        kept = array("q", (cell[0], max(_FEW, 2 * len(needed))))
+        for i in sorted(needed):
+            kept += cell[i : i + _MATCH]
+        cell[:] = kept
+
+    def _served(self, cell: array[int], end: int, step: int) -> list[int] | None:
+        """Where the latest matches before a place stand that serve the steps up to `step`, oldest first; None: not all are."""
         served: list[int] = []
-        step = len(self.counts) - 1
-        missing = self.counts[step]
-        for i in range(len(cell) - _MATCH, _HEAD - 1, -_MATCH):
-            if not cell[i + 2] >> step & 1:
-                continue
-            served.append(i)
-            missing -= 1
-            if missing == 0:
-                if step == 0:
-                    return served[::-1]
-                step -= 1
-                missing = self.counts[step]
-        return []
+        i = end
+        for serving in range(step, -1, -1):
+            missing = self.counts[serving]
+            while missing:
+                i -= _MATCH
+                if i < _HEAD:
+                    return None
+                if cell[i + 2] >> serving & 1:
+                    served.append(i)
+                    missing -= 1
+        return served[::-1]

@@ -33,7 +33,7 @@ ANY = Selection(test=lambda event: True, fingerprint="any")
 
 def rule(pattern: Pattern, condition: Selection | None = FAILED, name: str = "rule", **more: object) -> Rule:
     """A rule that looks at logins, by account unless told otherwise."""
-    settings = {"by": ("account",), "quiet": timedelta(hours=1), "feeds": frozenset({"login"}), **more}
+    settings = {"by": ("account",), "quiet": timedelta(hours=1), "feeds": frozenset({"login"}), "mode": "live", **more}
     return Rule(
         name=name,
         title=name,
@@ -41,7 +41,6 @@ def rule(pattern: Pattern, condition: Selection | None = FAILED, name: str = "ru
         line=1,
         version="1",
         level="medium",
-        mode="live",
         condition=condition,
         pattern=pattern,
         **settings,  # type: ignore[arg-type]

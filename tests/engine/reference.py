@@ -24,10 +24,15 @@ from alertbot.rules.model import (
     LearnedHours,
     Sequence_,
     Spike,
+    Temporal,
     Travel,
 )
 
 Found = tuple[str, int, tuple[int, ...], int, int]
+
+
+def _all(event: Event) -> bool:
+    return True
 
 
 def by_key(events: Iterable[Event], key: Callable[[Event], str | None]) -> dict[str, list[Event]]:
@@ -38,29 +43,40 @@ def by_key(events: Iterable[Event], key: Callable[[Event], str | None]) -> dict[
     return keys
 
 
-def _switching(matches: list[Event], evidence: Callable[[int], Sequence[Event]]) -> list[Found]:
+def _switching(
+    matches: Sequence[Event],
+    evidence: Callable[[int], Sequence[Event]],
+    wanted: Callable[[Event], bool],
+    over: Callable[[int], bool] = lambda number: False,
+) -> list[Found]:
+    """Fires where a condition turns true at a match that is wanted, goes on while it is true, or until it is `over`."""
     found: list[Found] = []
-    on = False
+    on = told = False
     for number, match in enumerate(matches):
         because = evidence(number)
-        if because and on:
+        if because and (not on or over(number)):
+            told = wanted(match)
+            if told:
+                shown = tuple(dict.fromkeys(e.id for e in because))
+                found.append((match.account or "", match.id, shown, match.at_us, len(because)))
+        elif because and told:
             key, firing, events, _, count = found[-1]
             found[-1] = (key, firing, events, match.at_us, count + 1)
-        elif because:
-            found.append((match.account or "", match.id, tuple(e.id for e in because), match.at_us, len(because)))
         on = bool(because)
     return found
 
 
-def burst(pattern: Burst, matches: list[Event]) -> list[Found]:
+def burst(pattern: Burst, matches: list[Event], wanted: Callable[[Event], bool] = _all) -> list[Found]:
     def evidence(number: int) -> Sequence[Event]:
         within = [e for e in matches[: number + 1] if e.at_us >= matches[number].at_us - span_us(pattern.within)]
         return within[-pattern.count :] if len(within) >= pattern.count else ()
 
-    return _switching(matches, evidence)
+    return _switching(matches, evidence, wanted)
 
 
-def distinct(pattern: Distinct, matches: list[Event], value: Callable[[Event], str | None]) -> list[Found]:
+def distinct(
+    pattern: Distinct, matches: list[Event], value: Callable[[Event], str | None], wanted: Callable[[Event], bool] = _all
+) -> list[Found]:
     counted = [match for match in matches if value(match)]
 
     def evidence(number: int) -> Sequence[Event]:
@@ -69,27 +85,56 @@ def distinct(pattern: Distinct, matches: list[Event], value: Callable[[Event], s
         by_age = sorted(latest.values(), key=lambda e: e.order)
         return by_age[-pattern.count :] if len(by_age) >= pattern.count else ()
 
-    return _switching(counted, evidence)
+    return _switching(counted, evidence, wanted)
 
 
-def sequence(pattern: Sequence_, matches: list[Event], serves: Callable[[Event, int], bool]) -> list[tuple[int, int]]:
-    """(firing id, number of matches needed) of each completion, by trying every choice of matches."""
+def counted(
+    pattern: Burst | Distinct | Temporal, firings: list[tuple[Event, object]], wanted: Callable[[Event], bool] = _all
+) -> list[Found]:
+    """Of firings of other rules, each with the thing that is counted: so many different ones, and not more."""
+
+    def window(number: int) -> list[tuple[Event, object]]:
+        start_us = firings[number][0].at_us - span_us(pattern.within)
+        return [(e, thing) for e, thing in firings[: number + 1] if e.at_us >= start_us]
+
+    def evidence(number: int) -> Sequence[Event]:
+        things: list[object] = []
+        latest: list[Event] = []
+        for e, thing in reversed(window(number)):
+            if thing not in things:
+                things.append(thing)
+                latest.insert(0, e)
+        if pattern.at_most is None:
+            return latest[-pattern.count :] if len(latest) >= pattern.count else ()
+        return latest if pattern.count <= len(latest) <= pattern.at_most else ()
+
+    return _switching([e for e, _ in firings], evidence, wanted, lambda number: len(window(number)) == 1)
+
+
+def sequence(
+    pattern: Sequence_, matches: list[Event], serves: Callable[[Event, int], bool], wanted: Callable[[Event], bool] = _all
+) -> list[tuple[int, tuple[int, ...]]]:
+    """(firing id, evidence ids) of each completion, by trying every choice of matches, those with the latest first."""
     found = []
     start = 0
-    wanted = [number for number, step in enumerate(pattern.steps) for _ in range(step.count)]
+    slots = [number for number, step in enumerate(pattern.steps) for _ in range(step.count)][::-1]
     for number, match in enumerate(matches):
         window = [e for e in matches[start:number] if e.at_us >= match.at_us - span_us(pattern.within)]
-        if serves(match, len(pattern.steps) - 1) and any(
-            all(serves(e, step) for e, step in zip((*choice, match), wanted, strict=True))
-            for choice in combinations(window, len(wanted) - 1)
-        ):
-            found.append((match.id, len(wanted)))
-            start = number + 1
+        for choice in combinations(window[::-1], len(slots) - 1):
+            if all(serves(e, step) for e, step in zip((match, *choice), slots, strict=True)):
+                found += [(match.id, tuple(e.id for e in (*choice[::-1], match)))] if wanted(match) else []
+                start = number + 1
+                break
     return found
 
 
-def first_seen(pattern: FirstSeen, matches: list[Event], values: Callable[[Event], list[str | None]]) -> list[int]:
-    """The ids of the events that fire."""
+def first_seen(
+    pattern: FirstSeen,
+    matches: list[Event],
+    values: Callable[[Event], list[str | None]],
+    fires: Callable[[Event], bool] = _all,
+) -> list[int]:
+    """The ids of the events that fire; those that may not teach all the same."""
     memory, learn = span_us(pattern.memory), span_us(pattern.learn)
     found = []
     counted = [match for match in matches if all(values(match))]
@@ -100,12 +145,12 @@ def first_seen(pattern: FirstSeen, matches: list[Event], values: Callable[[Event
         before = [e for e in counted[:number] if e.at_us >= match.at_us - memory]
         seen = [{str(values(e)[group]).lower() for e in before} for group in range(len(pattern.each))]
         new = all(str(value).lower() not in seen[group] for group, value in enumerate(values(match)))
-        if new and match.at_us - counted[began].at_us >= learn:
+        if new and match.at_us - counted[began].at_us >= learn and fires(match):
             found.append(match.id)
     return found
 
 
-def spike(pattern: Spike, matches: list[Event]) -> list[Found]:
+def spike(pattern: Spike, matches: list[Event], wanted: Callable[[Event], bool] = _all) -> list[Found]:
     within, usual = span_us(pattern.within), span_us(pattern.usual)
 
     def evidence(number: int) -> Sequence[Event]:
@@ -119,32 +164,36 @@ def spike(pattern: Spike, matches: list[Event]) -> list[Found]:
         much = len(window) >= pattern.count and len(window) >= Fraction(str(pattern.factor)) * average
         return window if much and at_us - matches[began].at_us >= usual else ()
 
-    return _switching(matches, evidence)
+    return _switching(matches, evidence, wanted)
 
 
-def dormant(pattern: Dormant, matches: list[Event], first: Event) -> list[int]:
-    """The ids of the events that fire."""
+def dormant(
+    pattern: Dormant, matches: list[Event], first: Event, fires: Callable[[Event], bool] = _all, *, by_account: bool = True
+) -> list[int]:
+    """The ids of the events that fire; those that may not end a silence all the same."""
     found = []
     for number, match in enumerate(matches):
         before = [e for e in matches[:number] if e.at_us >= match.at_us - span_us(pattern.memory)]
         if before:
             silent_since: int | None = before[-1].at_us
         else:
-            silent_since = first.at_us if match.known else None
-        if silent_since is not None and match.at_us - silent_since > span_us(pattern.after):
+            silent_since = first.at_us if match.known and by_account else None
+        if silent_since is not None and match.at_us - silent_since > span_us(pattern.after) and fires(match):
             found.append(match.id)
     return found
 
 
-def learned_hours(pattern: LearnedHours, matches: list[Event], zone: tzinfo) -> list[int]:
-    """The ids of the events that fire."""
+def learned_hours(
+    pattern: LearnedHours, matches: list[Event], zone: tzinfo, fires: Callable[[Event], bool] = _all
+) -> list[int]:
+    """The ids of the events that fire; those that may not teach all the same."""
     found = []
     for number, match in enumerate(matches):
         now = from_us(match.at_us, zone)
         before = [from_us(e.at_us, zone) for e in matches[:number]]
         lately = [wall for wall in before if wall.date() > now.date() - pattern.learn]
         near = {wall.date() for wall in lately if (wall.hour - now.hour) % 24 in (23, 0, 1)}
-        if len({wall.date() for wall in lately}) >= 10 and len(near) < 3:
+        if len({wall.date() for wall in lately}) >= 10 and len(near) < 3 and fires(match):
             found.append(match.id)
     return found
 
@@ -187,7 +236,7 @@ def absence(
     return found
 
 
-def travel(pattern: Travel, matches: list[Event]) -> list[tuple[int, int]]:
+def travel(pattern: Travel, matches: list[Event], wanted: Callable[[Event], bool] = _all) -> list[tuple[int, int]]:
     """(id of the login before, firing id) of each way that nobody can have travelled."""
     found = []
     located = [(match, place) for match in matches if (place := place_of(match)) is not None]
@@ -198,6 +247,6 @@ def travel(pattern: Travel, matches: list[Event]) -> list[tuple[int, int]]:
         familiar = pattern.familiar is not None and any(
             known == place and e.at_us >= match.at_us - span_us(pattern.familiar) for e, known in located[:number]
         )
-        if km > pattern.farther_than_km and too_fast and not familiar:
+        if km > pattern.farther_than_km and too_fast and not familiar and wanted(match):
             found.append((last.id, match.id))
     return found

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from alertbot.rules.model import Dormant, Exemption
 from tests.engine import reference
 from tests.engine.build import ANY, FAILED, MINUTE, SUCCEEDED, event, firing_ids, found_by, rule
+from tests.engine.histories import Spared, spared
 
 DAY = timedelta(days=1)
 MONTH = Dormant(30 * DAY, 180 * DAY)
@@ -18,16 +19,24 @@ moves = st.tuples(st.integers(0, 9), st.sampled_from(["anna", "ben", "eve"]), st
 
 
 @settings(deadline=None)
-@given(st.lists(moves, max_size=40), st.integers(1, 8), st.integers(4, 20))
-def test_dormant_is_its_definition(steps: list[tuple[int, str, str]], silence: int, memory: int) -> None:
+@given(st.lists(moves, max_size=40), st.integers(1, 8), st.integers(4, 20), st.booleans(), spared)
+def test_dormant_is_its_definition(
+    steps: list[tuple[int, str, str]], silence: int, memory: int, by_account: bool, left: Spared
+) -> None:
     pattern = Dormant(silence * MINUTE, memory * MINUTE)
     after, events = timedelta(), []
     for number, (minutes, account, outcome) in enumerate(steps):
         after += minutes * MINUTE
-        events.append(event(number, after, outcome, account=account, known=account != "eve"))
+        more = {"known": account != "eve", "name": account, "country": ("Germany", "Japan")[number % 2]}
+        events.append(event(number, after, outcome, account=account, ip=f"{1 + number % 3}.1.1.1", **more))
     successes = reference.by_key([e for e in events if e.outcome == "success"], lambda e: e.account)
-    expected = [fired for matches in successes.values() for fired in reference.dormant(pattern, matches, events[0])]
-    assert firing_ids(found_by([rule(pattern, SUCCEEDED)], events)) == sorted(expected)
+    expected = [
+        fired
+        for matches in successes.values()
+        for fired in reference.dormant(pattern, matches, events[0], left.fires, by_account=by_account)
+    ]
+    by = ("account",) if by_account else ("name",)
+    assert firing_ids(found_by([rule(pattern, SUCCEEDED, by=by, **left.settings)], events)) == sorted(expected)
 
 
 def test_it_fires_after_a_silence_longer_than_after_and_not_after_one_as_long() -> None:

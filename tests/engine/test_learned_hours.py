@@ -15,6 +15,7 @@ from alertbot.event import Event
 from alertbot.rules.model import Exemption, LearnedHours
 from tests.engine import reference
 from tests.engine.build import ANY, FAILED, UTC, at, event, firing_ids, found_by, rule
+from tests.engine.histories import Spared, spared
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -28,15 +29,16 @@ HAVANA = ZoneInfo("America/Havana")
     st.integers(8, 16),
     st.sampled_from([ZoneInfo("UTC"), ZoneInfo("Europe/Berlin"), HAVANA, ZoneInfo("Australia/Lord_Howe")]),
     st.sampled_from(["2026-01-15T10:00", "2026-03-20T10:00", "2026-10-20T10:00"]),
+    spared,
 )
-def test_learned_hours_are_their_definition(steps: list[int], days: int, zone: ZoneInfo, start: str) -> None:
+def test_learned_hours_are_their_definition(steps: list[int], days: int, zone: ZoneInfo, start: str, left: Spared) -> None:
     pattern = LearnedHours(days * DAY, zone)
     after, events = at(start), []
     for number, hours in enumerate(steps):
         after += hours * HOUR
-        events.append(event(number, after))
-    expected = reference.learned_hours(pattern, events, zone)
-    assert firing_ids(found_by([rule(pattern)], events)) == expected
+        events.append(event(number, after, ip=f"{1 + number % 3}.1.1.1", country=("Germany", "Japan")[number % 2]))
+    expected = reference.learned_hours(pattern, events, zone, left.fires)
+    assert firing_ids(found_by([rule(pattern, **left.settings)], events)) == expected
 
 
 def _days(count: int, hour: int = 9, start: str = "2026-01-01T00:00") -> list[Event]:

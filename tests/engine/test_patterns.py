@@ -2,107 +2,145 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alertbot.engine import Engine
+from alertbot.engine.sequence import SequenceState
 from alertbot.event import Event, id_of
 from alertbot.finding import Finding
-from alertbot.rules.model import Burst, Distinct, FirstSeen, Rule, Selection, Sequence_, Step
+from alertbot.rules.model import Burst, Distinct, Each, FirstSeen, Selection, Sequence_, Step
 from tests.engine import reference
-from tests.engine.build import ANY, FAILED, MINUTE, SUCCEEDED, event, rule
+from tests.engine.build import ANY, FAILED, MINUTE, SUCCEEDED, UTC, event, firing_ids, found_by, rule, selection
+from tests.engine.histories import Spared, histories, spared, text
 
-moves = st.tuples(
-    st.integers(0, 6),
-    st.sampled_from(["anna", "Anna", "ben", None]),
-    st.sampled_from(["failure", "failure", "success"]),
-    st.sampled_from(["1.1.1.1", "2.2.2.2", "3.3.3.3", ""]),
-    st.sampled_from(["Germany", "germany", "France", "Japan"]),
-)
+DAY = timedelta(days=1)
+BY = st.sampled_from([("account",), ("account",), ("ip",), ("account", "country"), ("known", "ip")])
 
 
-@st.composite
-def histories(draw: st.DrawFn) -> list[Event]:
-    """Events some minutes apart, often in the same second."""
-    after = timedelta()
-    events = []
-    for number, (minutes, account, outcome, ip, country) in enumerate(draw(st.lists(moves, max_size=40))):
-        after += minutes * MINUTE
-        events.append(event(number, after, outcome, account=account, ip=ip, country=country))
-    return events
+def as_reference(findings: list[Finding]) -> list[tuple[object, ...]]:
+    return sorted((id_of(f.firing), tuple(id_of(ref) for ref in f.events), f.last_us, f.count) for f in findings)
 
 
-def found_by(rules: list[Rule], events: list[Event]) -> list[Finding]:
-    return Engine(rules, "test", UTC).fold_all(events)
+def keys(events: list[Event], by: tuple[str, ...]) -> list[list[Event]]:
+    """The events of each key, those without one left out."""
+
+    def key(event: Event) -> str | None:
+        return together(event, by)
+
+    return list(reference.by_key(events, key).values())
 
 
-def as_reference(findings: list[Finding]) -> list[reference.Found]:
-    return sorted((f.key[0], id_of(f.firing), tuple(id_of(ref) for ref in f.events), f.last_us, f.count) for f in findings)
-
-
-def account(event: Event) -> str | None:
-    return event.account
+def together(event: Event, fields: tuple[str, ...]) -> str | None:
+    """The values of several fields as one text, None where one is absent."""
+    values = [text(None if name == "ip" and event.ip_partial else getattr(event, name)) for name in fields]
+    values = [text(str(event.known)) if name == "known" else value for name, value in zip(fields, values, strict=True)]
+    return None if None in values else "\x1f".join(map(str, values))
 
 
 @settings(deadline=None)
-@given(histories(), st.integers(2, 5), st.integers(1, 12))
-def test_burst_is_its_definition(events: list[Event], count: int, minutes: int) -> None:
+@given(histories(), st.integers(2, 5), st.integers(1, 12), BY, spared)
+def test_burst_is_its_definition(events: list[Event], count: int, minutes: int, by: tuple[str, ...], left: Spared) -> None:
     pattern = Burst(count, minutes * MINUTE)
-    failures = [e for e in events if e.outcome == "failure"]
-    expected = [f for matches in reference.by_key(failures, account).values() for f in reference.burst(pattern, matches)]
-    assert as_reference(found_by([rule(pattern)], events)) == sorted(expected)
+    failures = [e for e in left.counted(events) if e.outcome == "failure"]
+    expected = [found[1:] for matches in keys(failures, by) for found in reference.burst(pattern, matches, left.wanted)]
+    assert as_reference(found_by([rule(pattern, by=by, **left.settings)], events)) == sorted(expected)
 
 
 @settings(deadline=None)
-@given(histories(), st.integers(2, 4), st.integers(1, 20))
-def test_distinct_is_its_definition(events: list[Event], count: int, minutes: int) -> None:
-    pattern = Distinct(("ip",), count, minutes * MINUTE)
+@given(histories(), st.integers(2, 4), st.integers(1, 20), st.sampled_from([("ip",), ("country", "ip")]), spared)
+def test_distinct_is_its_definition(events: list[Event], count: int, minutes: int, of: tuple[str, ...], left: Spared) -> None:
+    pattern = Distinct(of, count, minutes * MINUTE)
     expected = [
-        f
-        for matches in reference.by_key(events, account).values()
-        for f in reference.distinct(pattern, matches, lambda e: e.ip)
+        found[1:]
+        for matches in keys(left.counted(events), ("account",))
+        for found in reference.distinct(pattern, matches, lambda e: together(e, of), left.wanted)
     ]
-    assert as_reference(found_by([rule(pattern, ANY)], events)) == sorted(expected)
+    assert as_reference(found_by([rule(pattern, ANY, **left.settings)], events)) == sorted(expected)
 
 
-SERVES: tuple[Selection, ...] = (FAILED, SUCCEEDED, ANY)
+SERVES: tuple[Selection, ...] = (FAILED, SUCCEEDED, ANY, selection(ip="2.2.2.2"))
+STEPS = st.lists(st.tuples(st.sampled_from(SERVES), st.integers(1, 2)), min_size=1, max_size=3)
 
 
 @settings(deadline=None)
-@given(histories(), st.lists(st.tuples(st.sampled_from(SERVES), st.integers(1, 2)), min_size=1, max_size=3), st.integers(1, 20))
-def test_sequence_is_its_definition(events: list[Event], steps: list[tuple[Selection, int]], minutes: int) -> None:
+@given(histories(), STEPS, st.integers(1, 20), spared)
+def test_sequence_is_its_definition(
+    events: list[Event], steps: list[tuple[Selection, int]], minutes: int, left: Spared
+) -> None:
     pattern = Sequence_(minutes * MINUTE, tuple(Step(count, selection) for selection, count in steps))
     expected = [
-        f
-        for matches in reference.by_key(events, account).values()
-        for f in reference.sequence(pattern, matches, lambda e, step: steps[step][0].test(e))
+        found
+        for matches in keys(left.counted(events), ("account",))
+        for found in reference.sequence(pattern, matches, lambda e, step: steps[step][0].test(e), left.wanted)
     ]
-    found = [(id_of(f.firing), f.count) for f in found_by([rule(pattern, None)], events)]
-    assert sorted(found) == sorted(expected)
+    found = found_by([rule(pattern, None, **left.settings)], events)
+    assert sorted((id_of(f.firing), tuple(id_of(ref) for ref in f.events)) for f in found) == sorted(expected)
+    assert all(f.count == len(f.events) and f.at_us == f.last_us for f in found)
+
+
+A, B, C = (selection(outcome=outcome) for outcome in "abc")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.sampled_from("aabbbbc"), min_size=25, max_size=60),
+    st.permutations([A, B, C]),
+    st.sampled_from([(1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2), (3, 1)]),
+    st.sampled_from([20, 60]),
+)
+def test_a_sequence_that_is_long_in_coming_is_its_definition(
+    outcomes: list[str], order: list[Selection], counts: tuple[int, ...], minutes: int
+) -> None:
+    """Whatever of the many matches in its window it lets go of."""
+    pattern = Sequence_(minutes * MINUTE, tuple(map(Step, counts, order)))
+    events = [event(n, n * MINUTE, outcome) for n, outcome in enumerate(outcomes)]
+    expected = reference.sequence(pattern, events, lambda e, step: order[step].test(e))
+    found = found_by([rule(pattern, None)], events)
+    assert [(id_of(f.firing), tuple(id_of(ref) for ref in f.events)) for f in found] == expected
+
+
+def test_a_key_that_is_hammered_without_completing_the_steps_stays_small() -> None:
+    pattern = Sequence_(DAY, (Step(2, A), Step(1, B), Step(1, C)))
+    engine = Engine([rule(pattern, None)], "test", UTC)
+    engine.fold_all(event(n, n * MINUTE / 60, "bc"[n % 2] if n else "a") for n in range(5_000))
+    state = engine._settled.states[0]
+    assert isinstance(state, SequenceState)
+    cell = state.table.peek("anna")
+    assert cell is not None
+    assert len(cell) < 100
+
+
+def test_what_serves_only_later_steps_is_not_remembered() -> None:
+    engine = Engine([rule(Sequence_(DAY, (Step(2, FAILED), Step(1, SUCCEEDED))), None)], "test", UTC)
+    engine.fold_all([event(0, 0 * MINUTE), *(event(n, n * MINUTE, "success", account=f"user {n}") for n in range(1, 100))])
+    state = engine._settled.states[0]
+    assert isinstance(state, SequenceState)
+    assert len(state.table) == 1
+
+
+EACH = st.sampled_from([
+    (("country",),),
+    (("country", "ip"),),
+    (("country",), ("ip",)),
+    (("country",), ("ip", "outcome"), ("outcome",)),
+])  # fmt: skip
 
 
 @settings(deadline=None)
-@given(
-    histories(),
-    st.integers(0, 15),
-    st.integers(1, 30),
-    st.sampled_from([(("country",),), (("country", "ip"),), (("country",), ("ip",))]),
-)
-def test_first_seen_is_its_definition(events: list[Event], learn: int, memory: int, each: tuple[tuple[str, ...], ...]) -> None:
+@given(histories(), st.integers(0, 15), st.integers(1, 30), EACH, spared)
+def test_first_seen_is_its_definition(
+    events: list[Event], learn: int, memory: int, each: tuple[tuple[str, ...], ...], left: Spared
+) -> None:
     pattern = FirstSeen(each, memory * MINUTE, learn * MINUTE)
-
-    def values(event: Event) -> list[str | None]:
-        return [
-            None if any(not getattr(event, field) for field in group) else "\x1f".join(getattr(event, field) for field in group)
-            for group in each
-        ]
-
     expected = [
-        f for matches in reference.by_key(events, account).values() for f in reference.first_seen(pattern, matches, values)
+        fired
+        for matches in keys(events, ("account",))
+        for fired in reference.first_seen(pattern, matches, lambda e: [together(e, group) for group in each], left.fires)
     ]
-    assert sorted(id_of(f.firing) for f in found_by([rule(pattern, ANY)], events)) == sorted(expected)
+    assert firing_ids(found_by([rule(pattern, ANY, **left.settings)], events)) == sorted(expected)
 
 
 def test_windows_include_both_ends() -> None:
@@ -114,8 +152,6 @@ def test_windows_include_both_ends() -> None:
 
 
 def test_a_match_without_its_key_does_not_count_except_where_each_event_is_judged_alone() -> None:
-    from alertbot.rules.model import Each
-
     nobody = [event(n, n * MINUTE, account=None) for n in range(5)]
     assert found_by([rule(Burst(2, 10 * MINUTE))], nobody) == []
     alone = found_by([rule(Each(), by=("account", "ip"))], nobody)

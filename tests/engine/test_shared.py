@@ -14,7 +14,7 @@ from alertbot.event import Event
 from alertbot.finding import Finding
 from alertbot.rules.model import Burst, Distinct, Exemption, Pattern, Rule
 from tests.engine.build import ANY, MINUTE, SUCCEEDED, event, rule
-from tests.engine.test_patterns import histories
+from tests.engine.histories import histories
 
 spans = st.tuples(st.integers(2, 5), st.integers(1, 20))
 

@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 
 from alertbot.engine import Engine
 from alertbot.event import Event, id_of
-from alertbot.rules.model import Spike
+from alertbot.rules.model import Selection, Spike
 from tests.engine import reference
-from tests.engine.build import MINUTE, UTC, event, firing_ids, found_by, rule
+from tests.engine.build import MINUTE, UTC, event, firing_ids, found_by, rule, selection
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 USUAL = Spike(HOUR, 3.0, 7 * DAY, 5)
+
+BUSY = selection(page="1")
 
 moves = st.tuples(st.integers(0, 4), st.sampled_from(["anna", "anna", "ben"]))
 
@@ -27,20 +29,23 @@ moves = st.tuples(st.integers(0, 4), st.sampled_from(["anna", "anna", "ben"]))
     st.sampled_from([0.5, 1.0, 1.1, 2.5, 3.0]),
     st.integers(4, 20),
     st.integers(1, 5),
+    st.sampled_from([None, None, BUSY]),
 )
-@example([(0, "ben"), (1, "anna"), (3, "ben"), (2, "anna"), (0, "ben")], 1, 0.5, 4, 1)
-def test_spike_is_its_definition(steps: list[tuple[int, str]], within: int, factor: float, usual: int, count: int) -> None:
+@example([(0, "ben"), (1, "anna"), (3, "ben"), (2, "anna"), (0, "ben")], 1, 0.5, 4, 1, None)
+def test_spike_is_its_definition(
+    steps: list[tuple[int, str]], within: int, factor: float, usual: int, count: int, only: Selection | None
+) -> None:
     pattern = Spike(within * MINUTE, factor, usual * MINUTE, count)
     after, events = timedelta(), []
     for number, (minutes, account) in enumerate(steps):
         after += minutes * MINUTE
-        events.append(event(number, after, account=account))
+        events.append(event(number, after, account=account, page=f"{number % 2}"))
     expected = [
         found
         for matches in reference.by_key(events, lambda e: e.account).values()
-        for found in reference.spike(pattern, matches)
+        for found in reference.spike(pattern, matches, only.test if only else lambda e: True)
     ]
-    found = found_by([rule(pattern)], events)
+    found = found_by([rule(pattern, only=only)], events)
     as_reference = [(f.key[0], id_of(f.firing), tuple(map(id_of, f.events)), f.last_us, f.count) for f in found]
     assert sorted(as_reference) == sorted(expected)
 

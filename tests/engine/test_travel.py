@@ -13,6 +13,7 @@ from alertbot.places import locate
 from alertbot.rules.model import Exemption, Travel
 from tests.engine import reference
 from tests.engine.build import ANY, MINUTE, event, found_by, rule, selection
+from tests.engine.histories import Spared, spared
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -46,17 +47,23 @@ def ways(pattern: Travel, events: list[Event], **more: object) -> list[tuple[int
     st.sampled_from([100.0, 900.0, 5000.0]),
     st.sampled_from([0.0, 400.0, 1500.0]),
     st.sampled_from([None, 60 * MINUTE, 300 * MINUTE]),
+    spared,
 )
 def test_travel_is_its_definition(
-    steps: list[tuple[int, str, tuple[str | None, str | None]]], faster: float, farther: float, familiar: timedelta | None
+    steps: list[tuple[int, str, tuple[str | None, str | None]]],
+    faster: float,
+    farther: float,
+    familiar: timedelta | None,
+    left: Spared,
 ) -> None:
     pattern = Travel(faster, farther, familiar)
     after, events = timedelta(), []
     for number, (minutes, account, (country, city)) in enumerate(steps):
         after += minutes * MINUTE
-        events.append(login(number, after, country, city, account=account))
-    keys = reference.by_key(events, lambda e: e.account).values()
-    assert ways(pattern, events) == sorted(way for matches in keys for way in reference.travel(pattern, matches))
+        events.append(login(number, after, country, city, account=account, ip=f"{1 + number % 3}.1.1.1"))
+    keys = reference.by_key(left.counted(events), lambda e: e.account).values()
+    expected = [way for matches in keys for way in reference.travel(pattern, matches, left.wanted)]
+    assert ways(pattern, events, **left.settings) == sorted(expected)
 
 
 def test_it_fires_where_nobody_can_have_come_from_and_shows_both_logins() -> None:
