@@ -225,18 +225,17 @@ def _in_order(parts: Iterable[Condition]) -> tuple[Condition, ...]:
 
 def _merged(parts: Iterable[Condition]) -> Iterator[Condition]:
     """Values of one field as one set, networks too."""
-    values: dict[tuple[str, bool], frozenset[str]] = {}
-    networks: dict[str, frozenset[str]] = {}
+    values: dict[tuple[str, bool], set[str]] = {}
+    networks: dict[str, set[str]] = {}
     for part in parts:
         if isinstance(part, Is):
-            kind = (part.field, part.cased)
-            values[kind] = values.get(kind, frozenset()) | part.values
+            values.setdefault((part.field, part.cased), set()).update(part.values)
         elif isinstance(part, InNetworks):
-            networks[part.field] = networks.get(part.field, frozenset()) | part.networks
+            networks.setdefault(part.field, set()).update(part.networks)
         else:
             yield part
-    yield from (Is(field, texts, cased) for (field, cased), texts in values.items())
-    yield from (InNetworks(field, texts) for field, texts in networks.items())
+    yield from (Is(field, frozenset(texts), cased) for (field, cased), texts in values.items())
+    yield from (InNetworks(field, frozenset(texts)) for field, texts in networks.items())
 
 
 def _plain(condition: Condition) -> list[Any]:

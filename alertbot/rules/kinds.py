@@ -6,13 +6,13 @@ table knows. A condition holds for a kind, does not, or (None) the other fields 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeGuard
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from alertbot.actions import ACTIONS, AUDIT_ACTIONS
-from alertbot.rules.condition import And, Condition, InNetworks, Is, Like, Not, Or, Present, Refers
-from alertbot.rules.fields import kind_of
-from alertbot.rules.match import text_test
+from alertbot.rules.condition import And, Compare, Condition, Is, Not, Or, Present, Refers
+from alertbot.rules.contradiction import contradictory, ignores_case
+from alertbot.rules.texts import compared, text_test
 
 Kind = Mapping[str, tuple[str, ...]]
 """What is known of an event: a field → its texts in lower case, none where it is absent."""
@@ -53,9 +53,7 @@ def _holds(condition: Condition, kind: Kind) -> bool | None:
     match condition:
         case And(parts):
             answers = [_holds(part, kind) for part in parts]
-            if False in answers or _contradictory(
-                [part for part, answer in zip(parts, answers, strict=True) if answer is None]
-            ):
+            if False in answers or contradictory([part for part, answer in zip(parts, answers, strict=True) if answer is None]):
                 return False
             return None if None in answers else True
         case Or(parts):
@@ -81,33 +79,6 @@ def _leaf_holds(leaf: Any, kind: Kind) -> bool | None:
         return False
     if isinstance(leaf, Present):
         return True
-    return any(map(text_test(leaf), texts)) if _ignores_case(leaf) else None
-
-
-def _ignores_case(leaf: Condition) -> TypeGuard[Is | Like | InNetworks]:
-    return isinstance(leaf, InNetworks) or (isinstance(leaf, Is | Like) and not leaf.cased)
-
-
-def _contradictory(parts: Sequence[Condition]) -> bool:
-    """Whether parts that all must hold leave no value for a field."""
-    if any(Not(part) in parts for part in parts):
-        return True
-    fields = {part.field for part in parts if isinstance(part, Is) and kind_of(part.field) != "several"}
-    return any(_no_value_left(field, parts) for field in fields)
-
-
-def _no_value_left(field: str, parts: Sequence[Condition]) -> bool:
-    """Whether none of the values that a field must have passes the other tests of it."""
-    if Not(Present(field)) in parts:
-        return True
-    mine = [part for part in parts if isinstance(part, Is | Like | InNetworks) and part.field == field]
-    refused = [part.part for part in parts if isinstance(part, Not)]
-    allowed = [{value.lower() for value in part.values} for part in mine if isinstance(part, Is)]
-    values = set.intersection(*allowed)
-    for part in mine:
-        if _ignores_case(part):
-            values = {value for value in values if text_test(part)(value)}
-    for other in refused:
-        if _ignores_case(other) and other.field == field:
-            values = {value for value in values if not text_test(other)(value)}
-    return not values
+    if isinstance(leaf, Compare):
+        return any(map(compared(leaf.operator, leaf.number), texts))
+    return any(map(text_test(leaf), texts)) if ignores_case(leaf) else None

@@ -7,12 +7,8 @@ any case unless `cased`, an absent field matches nothing but null. What looks on
 
 from __future__ import annotations
 
-import operator
-import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, tzinfo
-from functools import lru_cache
-from ipaddress import ip_address, ip_network
 from operator import attrgetter
 from typing import Any
 
@@ -28,6 +24,7 @@ from alertbot.rules.condition import (
     Is,
     Like,
     Not,
+    Operator,
     Or,
     Present,
     Refers,
@@ -40,12 +37,11 @@ from alertbot.rules.condition import (
     fingerprint,
     in_zone,
 )
-from alertbot.rules.expression import compile_expression, compile_glob, split_glob
 from alertbot.rules.fields import FEW_VALUES, fold, getter, kind_of, show, texts
 from alertbot.rules.model import Selection
+from alertbot.rules.texts import OPERATORS, TextTest, compared, like, text_test
 
 Test = Callable[[Event], bool]
-TextTest = Callable[[str], bool]
 
 MAX_REMEMBERED = 4096
 _MICROSECONDS = 1_000_000
@@ -69,7 +65,7 @@ def _compile(condition: Condition) -> Test:
         case And(parts):
             return _every([_compile(part) for part in _grouped(parts, all_of)])
         case Or(parts):
-            return _some([_compile(part) for part in _grouped(parts, any_of)])
+            return _some(_alternatives(_grouped(parts, any_of), _compile))
         case Not(part):
             test = _compile(part)
             return lambda event: not test(event)
@@ -153,20 +149,32 @@ def _some(tests: list[Test]) -> Test:
     return some
 
 
+def _alternatives(parts: Iterable[Condition], compiled: Callable[[Condition], Test]) -> list[Test]:
+    """The tests of parts one of which must hold. All wildcards of one field are one test: a list may hold thousands."""
+    patterns: dict[tuple[str | None, bool], list[str]] = {}
+    tests: list[Test] = []
+    for part in parts:
+        if isinstance(part, Like):
+            patterns.setdefault((part.field, part.cased), []).append(part.pattern)
+        else:
+            tests.append(compiled(part))
+    return [*tests, *(_on_text(field, like(several, cased=cased)) for (field, cased), several in patterns.items())]
+
+
 def _test(condition: Condition) -> Test:
     """The plain test of a condition, nothing remembered."""
     match condition:
         case And(parts):
             return _every([_test(part) for part in parts])
         case Or(parts):
-            return _some([_test(part) for part in parts])
+            return _some(_alternatives(parts, _test))
         case Not(part):
             test = _test(part)
             return lambda event: not test(event)
         case Present(field):
             return _present(field)
         case Compare(field, name, number, part):
-            return _compare(field, _OPERATORS[name], number, part)
+            return _compare(field, name, number, part)
         case Refers():
             return _refers(condition)
         case Until(day, zone):
@@ -177,19 +185,6 @@ def _test(condition: Condition) -> Test:
             return lambda event: not event.ip_partial and test(event)
         case Is() | InNetworks() | Like() | Expression():
             return _on_text(condition.field, text_test(condition))
-
-
-def text_test(leaf: Is | InNetworks | Like | Expression) -> TextTest:
-    """The test of a text that is the whole of these conditions."""
-    match leaf:
-        case Is(_, values, cased):
-            return values.__contains__ if cased else _one_of(values)
-        case InNetworks(_, networks):
-            return _in_networks(networks)
-        case Like(_, pattern, cased):
-            return _like(pattern, cased=cased)
-        case Expression(_, pattern):
-            return compile_expression(pattern)
 
 
 def _on_text(field: str | None, test: TextTest) -> Test:
@@ -220,31 +215,6 @@ def _on_any_text(test: TextTest) -> Test:
     return lambda event: any(test(text) for texts_of in every_text for text in texts_of(event))
 
 
-def _one_of(values: frozenset[str]) -> TextTest:
-    if len(values) == 1:
-        (only,) = values
-        return lambda text: text.lower() == only
-    return lambda text: text.lower() in values
-
-
-def _like(pattern: str, *, cased: bool) -> TextTest:
-    """The test of a text against wildcards. The usual forms need no expression."""
-    parts = split_glob(pattern)
-    start, end = parts[0] == ("*", True), parts[-1] == ("*", True)
-    inner = parts[start : len(parts) - end]
-    if any(special for _, special in inner):
-        test = compile_glob(pattern)
-    else:
-        test = _simple(start, "".join(character for character, _ in inner), end)
-    return test if cased else lambda text: test(fold(text))
-
-
-def _simple(start: bool, literal: str, end: bool) -> TextTest:
-    if start and end:
-        return lambda text: literal in text
-    return (lambda text: text.endswith(literal)) if start else (lambda text: text.startswith(literal))
-
-
 def _present(field: str) -> Test:
     get = getter(field)
     if kind_of(field) == "several":
@@ -252,29 +222,15 @@ def _present(field: str) -> Test:
     return lambda event: get(event) is not None
 
 
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "eq": operator.eq,
-    "lt": operator.lt,
-    "lte": operator.le,
-    "gt": operator.gt,
-    "gte": operator.ge,
-}
-_NUMBER = re.compile(r"[-+]?[0-9]{1,300}(\.[0-9]{1,300})?\Z")
-
-
-def _compare(field: str, holds: Callable[[Any, Any], bool], number: float, part: DatePart | None) -> Test:
+def _compare(field: str, name: Operator, number: float, part: DatePart | None) -> Test:
+    holds = OPERATORS[name]
     if part is not None:
         part_of = _DATE_PARTS[part]
         return lambda event: holds(part_of(event.at_us), number)
     if kind_of(field) == "number":
         get = getter(field)
         return lambda event: (value := get(event)) is not None and holds(value, number)
-
-    def as_number(text: str) -> bool:
-        found = _NUMBER.match(text)
-        return found is not None and holds(float(text) if found[1] else int(text), number)
-
-    return _on_text(field, as_number)
+    return _on_text(field, compared(name, number))
 
 
 _DATE_PARTS: dict[DatePart, Callable[[int], int]] = {
@@ -300,34 +256,3 @@ def _refers(condition: Refers) -> Test:
         return text.endswith(other) if ends else text == other
 
     return lambda event: any(holds(text, other) for text in texts_of(event) for other in others_of(event))
-
-
-Addresses = dict[tuple[int, int], set[int]]
-"""The first bits of each network, by the address's version and the number of bits after them."""
-
-
-def _in_networks(networks: Iterable[str]) -> TextTest:
-    """Whether a text is an address in one of the networks."""
-    known: Addresses = {}
-    for network in map(ip_network, networks):
-        after = network.max_prefixlen - network.prefixlen
-        known.setdefault((network.version, after), set()).add(int(network.network_address) >> after)
-    sizes = sorted(known)
-
-    @lru_cache(maxsize=4096)
-    def inside(text: str) -> bool:
-        address = _address(text)
-        if address is None:
-            return False
-        version, number = address
-        return any(of == version and number >> after in known[of, after] for of, after in sizes)
-
-    return inside
-
-
-def _address(text: str) -> tuple[int, int] | None:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    return address.version, int(address)

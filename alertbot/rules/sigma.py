@@ -32,28 +32,24 @@ from alertbot.rules.condition import (
     any_of,
     negate,
 )
+from alertbot.rules.contradiction import DATE_PARTS
 from alertbot.rules.expression import compile_expression
 from alertbot.rules.fields import closest, fold, kind_of, show, unknown_field
 from alertbot.rules.lists import Listed
+from alertbot.rules.texts import needs_expression
 
 Way = tuple[str | int, ...]
 Lists = Mapping[str, Sequence[Listed]]
 """The values of each list that `expand` may name."""
 
-MAX_EXPANDED = 10_000
+MAX_EXPANDED = 100_000
+MAX_EXPRESSIONS = 1_000
+"""So many values of one field may be regular expressions or hold wildcards between other text: each takes its own time."""
 
 _TEXT = {"contains", "startswith", "endswith", "cased", "re", "cidr", "expand", "fieldref"}
 _FLAGS = {"i", "ignorecase", "m", "multiline", "s", "dotall"}
 _NUMERIC = {"lt", "lte", "gt", "gte"}
-_DATE_PARTS = {
-    "minute": (0, 59),
-    "hour": (0, 23),
-    "day": (1, 31),
-    "week": (1, 53),
-    "month": (1, 12),
-    "year": (1, 9999),
-}
-_SUPPORTED = _TEXT | _FLAGS | _NUMERIC | set(_DATE_PARTS) | {"all", "neq", "exists"}
+_SUPPORTED = _TEXT | _FLAGS | _NUMERIC | set(DATE_PARTS) | {"all", "neq", "exists"}
 _FOR_KEYWORDS = _FLAGS | {"all", "contains", "cased", "re", "neq", "expand"}
 _UNSUPPORTED = {"base64", "base64offset", "wide", "utf16", "utf16le", "utf16be", "windash"}
 _PLACEHOLDER = re.compile(r"\\%|%([\w.-]+)%")
@@ -114,6 +110,9 @@ def _item(key: str, value: Any, way: Way, lists: Lists, report: Report) -> Condi
             report(at, problem)
     if any(problem for _, problem in problems):
         return None
+    if sum(_size(modifiers, one, lists) for one in values) > MAX_EXPANDED:
+        report(way, f"the lists in it make more than {MAX_EXPANDED} values", at_key=True)
+        return None
     plain = [listed for one in values for listed in _as_sigma(modifiers, one, lists)]
     if not plain:
         return negate(NEVER) if "neq" in modifiers else NEVER
@@ -145,7 +144,7 @@ def _wrong_together(field: str | None, modifiers: set[str]) -> str | None:
         return "cased does not go with fieldref"
     if field is None:
         return None
-    kind, parts, compares = kind_of(field), modifiers & set(_DATE_PARTS), modifiers & _NUMERIC
+    kind, parts, compares = kind_of(field), modifiers & set(DATE_PARTS), modifiers & _NUMERIC
     if parts and kind != "date":
         return f"{min(parts)} needs a date; only `date` is one"
     if compares and kind == "date" and not parts:
@@ -168,9 +167,8 @@ def _wrong_value(field: str | None, modifiers: Sequence[str], value: Any, lists:
         return "an empty keyword is in every event"
     if "exists" in given:
         return None if isinstance(value, bool) else "exists needs true or false"
-    for part in sorted(given & set(_DATE_PARTS)):
-        low, high = _DATE_PARTS[part]
-        if not (isinstance(value, int) and not isinstance(value, bool) and low <= value <= high):
+    for part, (low, high) in DATE_PARTS.items():
+        if part in given and not (isinstance(value, int) and not isinstance(value, bool) and low <= value <= high):
             return f"{part} needs a whole number from {low} to {high}"
     if given & _NUMERIC and not (isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)):
         return f"{min(given & _NUMERIC)} needs a number, without quotes"
@@ -217,12 +215,19 @@ def _wrong_text(given: set[str], text: str, lists: Lists) -> str | None:
 def _as_sigma(modifiers: Sequence[str], value: Any, lists: Lists) -> Iterator[tuple[Any, date | None]]:
     """The values as pySigma is to see them, and the day to which each counts: numbers as text except where they are
     compared, placeholders replaced."""
-    if value is None or "exists" in modifiers or set(modifiers) & (_NUMERIC | set(_DATE_PARTS)):
+    if value is None or "exists" in modifiers or set(modifiers) & (_NUMERIC | set(DATE_PARTS)):
         yield value, None
     elif "expand" in modifiers:
         yield from ((listed.value, listed.until) for listed in _expanded(show(value), lists))
     else:
         yield show(value), None
+
+
+def _size(modifiers: Sequence[str], value: Any, lists: Lists) -> int:
+    """How many values one becomes."""
+    if "expand" not in modifiers or value is None:
+        return 1
+    return math.prod(len(lists[found[1]]) for found in _PLACEHOLDER.finditer(show(value)) if found[1])
 
 
 def _expanded(text: str, lists: Lists) -> Iterator[Listed]:
@@ -254,16 +259,25 @@ def _parsed(
         report(way, together if mixed and len(modifiers) > 1 else str(exc), at_key=True)
         return None
     join = all_of if item.value_linking is ConditionAND else any_of
-    untils = (until for _, until in values)
-    condition = join([_ending(_leaf(field, value), until, join) for value, until in zip(item.value, untils, strict=True)])
+    by_end: dict[date | None, list[Condition]] = {}
+    for value, (_, until) in zip(item.value, values, strict=True):
+        by_end.setdefault(until, []).append(_leaf(field, value))
+    if sum(_is_expression(leaf) for leaves in by_end.values() for leaf in leaves) > MAX_EXPRESSIONS:
+        report(way, f"more than {MAX_EXPRESSIONS} values are expressions or have wildcards between other text", at_key=True)
+        return None
+    condition = join([_ending(join(leaves), until, join) for until, leaves in by_end.items()])
     return negate(condition) if item.negated else condition
 
 
-def _ending(leaf: Condition, until: date | None, join: Join) -> Condition:
-    """The condition of one of several values, which after a day is as if it were not among them."""
+def _ending(condition: Condition, until: date | None, join: Join) -> Condition:
+    """The condition of some of the values, which after a day is as if they were not among them."""
     if until is None:
-        return leaf
-    return any_of([leaf, negate(Until(until))]) if join is all_of else all_of([leaf, Until(until)])
+        return condition
+    return any_of([condition, negate(Until(until))]) if join is all_of else all_of([condition, Until(until)])
+
+
+def _is_expression(leaf: Condition) -> bool:
+    return isinstance(leaf, Expression) or (isinstance(leaf, Like) and needs_expression(leaf.pattern))
 
 
 def _leaf(field: str | None, value: Any) -> Condition:

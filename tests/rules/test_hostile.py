@@ -175,6 +175,39 @@ def test_a_condition_of_the_greatest_size_is_read_in_seconds(tmp_path, condition
     assert time.monotonic() - started < 10
 
 
+@pytest.mark.parametrize(
+    "detection",
+    [
+        "{login|expand|endswith: '%l%', login|expand|neq: '%l%', login|startswith: x}",
+        "{ip|expand|cidr: '%nets%', ip|expand: '%ips%'}",
+    ],
+)
+def test_lists_of_many_thousand_values_are_read_and_matched_quickly(tmp_path, detection):
+    write(tmp_path, "lists/l.yml", "".join(f"- nobody{number}.example.com\n" for number in range(10_000)))
+    write(tmp_path, "lists/ips.yml", "".join(f"- 10.{number // 250}.{number % 250}.1\n" for number in range(10_000)))
+    write(
+        tmp_path,
+        "lists/nets.yml",
+        "".join(f"- {{value: 10.{n // 250}.{n % 250}.0/24, until: 2030-01-0{n % 9 + 1}}}\n" for n in range(10_000)),
+    )
+    write(tmp_path, "x.yml", f"title: x\ndetection: {{a: {detection}}}\n")
+    started = time.monotonic()
+    (rule,) = load_rules([tmp_path]).rules
+    assert rule.condition is not None
+    for number in range(1000):
+        rule.condition.test(event(login=f"anna{number}@example.org", ip=f"192.0.2.{number % 250}"))
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("joined", ["all of s*", "1 of s*", "not all of s*"])
+def test_thousands_of_selections_are_read_in_seconds(tmp_path, joined):
+    many = ", ".join(f"s{number}: {{login: x{number}, user: y{number}}}" for number in range(1000))
+    write(tmp_path, "x.yml", f"title: x\ndetection: {{{many}, condition: {joined}}}\n")
+    started = time.monotonic()
+    assert loaded(tmp_path)
+    assert time.monotonic() - started < 5
+
+
 def test_thousands_of_rules_are_read_in_seconds(tmp_path):
     text = "title: x\nname: r{0}\ndetection: {{a: {{login: user{0}, outcome: failure}}}}\nburst: {{count: 3, within: 10m}}\n"
     for part in range(4):
@@ -211,6 +244,7 @@ def test_a_long_circle_of_correlations_is_refused(tmp_path):
     ("text", "expected"),
     [
         ("title: x\ndetection: " + "{a: " * 100 + "1" + "}" * 100, "is nested deeper than 64 levels"),
+        ("title: x\ndetection: {a: {login|re: [" + "x.y, " * 1001 + "x]}}", "more than 1000 values are expressions"),
         ("title: x\ndetection: &a {a: *a}", "the alias *a stands inside the value that it names"),
         ("title: x\ndetection: {a: {login|re: '(((a{1,99}){1,99}){1,99}'}}", "login|re: is no regular expression"),
         ("title: x\ndetection: {a: {ip: x}, condition: " + "(" * 2000 + "a" + ")" * 2000 + "}", "condition: is nested deeper"),

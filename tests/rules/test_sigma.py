@@ -272,4 +272,4 @@ def test_all_mistakes_of_a_detection_are_told_at_once():
 
 def test_lists_that_would_make_too_many_values_are_refused():
     _, said = read("f: {login|expand: '%a%%a%%a%'}", {"a": [str(number) for number in range(100)]})
-    assert [sentence for _, sentence in said] == ["the lists in it make more than 10000 values"]
+    assert [sentence for _, sentence in said] == ["the lists in it make more than 100000 values"]
