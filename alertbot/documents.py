@@ -34,7 +34,8 @@ class Document:
     """One YAML document: its value, and where the values and keys in it stand.
 
     `name` is what a mistake calls the file. `origins` names what stands for the file where a value came from elsewhere
-    (a variable of the environment): way → what a mistake calls it.
+    (a variable of the environment): way → what a mistake calls it. `written` are numbers that were written otherwise than they
+    are shown, as they were written.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Document:
     places: Mapping[Way, Place]
     keys: Mapping[Way, Place] = field(default_factory=dict)
     origins: Mapping[Way, str] = field(default_factory=dict)
+    written: Mapping[Way, str] = field(default_factory=dict)
 
     def holds(self, way: Way) -> bool:
         """Whether a value stands at `way`."""
@@ -89,7 +91,7 @@ def read_yaml(path: Path, name: str | None = None) -> list[Document]:
 def parse_yaml(content: str | bytes, name: str) -> list[Document]:
     """All documents of a text, none for an empty one. Raises `Mistakes`."""
     text = _decode(content, name)
-    return [Document(name, tree.value, tree.places, tree.keys) for tree in yaml12.parse(text, name)]
+    return [Document(name, tree.value, tree.places, tree.keys, written=tree.written) for tree in yaml12.parse(text, name)]
 
 
 def _decode(content: str | bytes, name: str) -> str:

@@ -42,11 +42,13 @@ _COLLECTION_TAGS = {"map": _TAG + "map", "seq": _TAG + "seq"}
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """One YAML document: its value, and where the values and the keys in it stand."""
+    """One YAML document: its value, where the values and the keys in it stand, and numbers that were written otherwise than
+    they are shown (`007`, `131.10`, `1e3`), as they were written."""
 
     value: Any
     places: dict[Way, Place]
     keys: dict[Way, Place]
+    written: dict[Way, str]
 
 
 def parse(text: str, name: str) -> list[Tree]:
@@ -113,10 +115,11 @@ class _Reader:
         self.anchors: dict[str, tuple[Any, int] | None] = {}
         self.places: dict[Way, Place] = {}
         self.keys: dict[Way, Place] = {}
+        self.written: dict[Way, str] = {}
         self.value: Any = None
         while not isinstance(event := loader.get_event(), yaml.DocumentEndEvent):
             self._take(event)
-        return Tree(self.value, self.places, self.keys)
+        return Tree(self.value, self.places, self.keys, self.written)
 
     def _take(self, event: Any) -> None:
         place = (event.start_mark.line + 1, event.start_mark.column + 1)
@@ -129,7 +132,9 @@ class _Reader:
             self._key(event, place)
         elif isinstance(event, yaml.ScalarEvent):
             value = self._scalar(event, place)
-            self._attach(value, place)
+            way = self._attach(value, place)
+            if type(value) in (int, float) and str(value) != event.value:
+                self.written[way] = event.value
             if event.anchor is not None:
                 self.anchors[event.anchor] = (value, 1)
             self._after_value()

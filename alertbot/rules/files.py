@@ -18,6 +18,7 @@ from alertbot.errors import Mistake, Mistakes
 from alertbot.rules.calendars import read_calendars
 from alertbot.rules.lists import Listed, read_list
 from alertbot.rules.model import Calendar, Expiry
+from alertbot.rules.spelling import misread_in_list
 
 SUFFIXES = (".yml", ".yaml")
 LISTS = "lists"
@@ -101,7 +102,7 @@ def lists_of(paths: Sequence[Path], mistakes: list[Mistake]) -> tuple[dict[str, 
             listed, ending, said = read_list(document, file.stem)
             lists[file.stem] += listed
             expiries += ending
-            mistakes += said
+            mistakes += [*said, *misread_in_list(document)]
     return lists, expiries
 
 

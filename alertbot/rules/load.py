@@ -20,6 +20,7 @@ from alertbot.rules.files import calendars_of, digest_of, documents_of, files_of
 from alertbot.rules.filters import Filter, read_filter, reference
 from alertbot.rules.model import Absence, Expiry, Rule, RuleBook, Sequence_
 from alertbot.rules.sigma import Way
+from alertbot.rules.spelling import misread
 from alertbot.rules.version import version_of
 
 __all__ = ["load_rules", "rule_files", "shipped_rules"]
@@ -48,6 +49,7 @@ class _Loader:
         calendars = calendars_of(paths, self.mistakes)
         self.expiries += expiries
         documents = [given for file in files_of(paths, self.mistakes) for given in documents_of(file, self.mistakes)]
+        self.mistakes += [mistake for document, _ in documents for mistake in misread(document)]
         filters = self._filters([document for document, _ in documents if is_filter(document)], lists)
         shared = Shared(lists, calendars, filters)
         for document, default_name in documents:

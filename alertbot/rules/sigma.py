@@ -48,8 +48,8 @@ MAX_EXPRESSIONS = 1_000
 
 _TEXT = {"contains", "startswith", "endswith", "cased", "re", "cidr", "expand", "fieldref"}
 _FLAGS = {"i", "ignorecase", "m", "multiline", "s", "dotall"}
-_NUMERIC = {"lt", "lte", "gt", "gte"}
-_SUPPORTED = _TEXT | _FLAGS | _NUMERIC | set(DATE_PARTS) | {"all", "neq", "exists"}
+NUMERIC = {"lt", "lte", "gt", "gte"}
+_SUPPORTED = _TEXT | _FLAGS | NUMERIC | set(DATE_PARTS) | {"all", "neq", "exists"}
 _FOR_KEYWORDS = _FLAGS | {"all", "contains", "cased", "re", "neq", "expand"}
 _UNSUPPORTED = {"base64", "base64offset", "wide", "utf16", "utf16le", "utf16be", "windash"}
 _PLACEHOLDER = re.compile(r"\\%|%([\w.-]+)%")
@@ -144,7 +144,7 @@ def _wrong_together(field: str | None, modifiers: set[str]) -> str | None:
         return "cased does not go with fieldref"
     if field is None:
         return None
-    kind, parts, compares = kind_of(field), modifiers & set(DATE_PARTS), modifiers & _NUMERIC
+    kind, parts, compares = kind_of(field), modifiers & set(DATE_PARTS), modifiers & NUMERIC
     if parts and kind != "date":
         return f"{min(parts)} needs a date; only `date` is one"
     if compares and kind == "date" and not parts:
@@ -170,8 +170,8 @@ def _wrong_value(field: str | None, modifiers: Sequence[str], value: Any, lists:
     for part, (low, high) in DATE_PARTS.items():
         if part in given and not (isinstance(value, int) and not isinstance(value, bool) and low <= value <= high):
             return f"{part} needs a whole number from {low} to {high}"
-    if given & _NUMERIC and not (isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)):
-        return f"{min(given & _NUMERIC)} needs a number, without quotes"
+    if given & NUMERIC and not (isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)):
+        return f"{min(given & NUMERIC)} needs a number, without quotes"
     if "expand" in given and (sentence := _wrong_placeholder(show(value), lists)):
         return sentence
     return _wrong_text(given, show(value), lists)
@@ -215,7 +215,7 @@ def _wrong_text(given: set[str], text: str, lists: Lists) -> str | None:
 def _as_sigma(modifiers: Sequence[str], value: Any, lists: Lists) -> Iterator[tuple[Any, date | None]]:
     """The values as pySigma is to see them, and the day to which each counts: numbers as text except where they are
     compared, placeholders replaced."""
-    if value is None or "exists" in modifiers or set(modifiers) & (_NUMERIC | set(DATE_PARTS)):
+    if value is None or "exists" in modifiers or set(modifiers) & (NUMERIC | set(DATE_PARTS)):
         yield value, None
     elif "expand" in modifiers:
         yield from ((listed.value, listed.until) for listed in _expanded(show(value), lists))

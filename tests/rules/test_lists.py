@@ -107,6 +107,12 @@ def test_what_comes_to_an_end_is_told_with_its_place(tmp_path):
         ("office", "- null\n- [x]\n", "office.yml:1:3: [0]: must be a value, or"),
         ("office", "- {valu: x}\n", "office.yml:1:4: [0].valu: unknown key; did you mean `value`?"),
         ("office", "- {value: x, until: soon}\n", "office.yml:1:21: [0].until: must be a date, like 2026-02-01"),
+        (
+            "office",
+            "- 10.10\n",
+            "office.yml:1:3: [0]: is a number to YAML, and 10.10 would be lost; put quotes around it: '10.10'",
+        ),
+        ("office", "- {value: 007, why: x}\n", "office.yml:1:11: [0].value: is a number to YAML, and 007 would be lost"),
         ("office", "- [\n", "office.yml:2:1: is not YAML"),
         ("office", "- x\n", "a.yml:2:33: detection.a.ip|expand|cidr: is no network: 'x' does not"),
         ("off ice", "- 10.0.0.0/8\n", "off ice.yml:1:1: a list's file may be named"),

@@ -349,6 +349,31 @@ def test_the_selection_of_an_exception_has_its_mistakes_at_their_place(tmp_path)
     assert said == "a.yml:3:19: except[0].match.ipp: events have no field 'ipp'; did you mean 'ip'?"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("detection: {a: {browser: 131.10}}", ["2:26: detection.a.browser: is a number to YAML, and 131.10 would be lost"]),
+        ("detection: {a: {login|contains: [x, 007]}}", ["2:37: detection.a.login|contains[1]: is a number to YAML, and 007"]),
+        ("detection: {a: [1e3]}", ["2:17: detection.a[0]: is a number to YAML, and 1e3 would be lost"]),
+        ("detection: {a: {ip: x}}\nonly: {login: +5}", ["3:15: only.login: is a number to YAML, and +5 would be lost"]),
+        (
+            "detection: {a: {ip: x}}\ntests: [{it: x, events: [{at: 2026-01-15, login: 0x1F}], alerts: [{login: '0x1F'}]}]",
+            ["3:50: tests[0].events[0].login: is a number to YAML, and 0x1F would be lost; put quotes around it: '0x1F'"],
+        ),
+    ],
+)
+def test_a_text_that_yaml_takes_for_another_number_needs_quotes(tmp_path, text, expected):
+    said = mistakes(tmp_path, f"title: 1.10\n{text}\n")
+    assert [one.removeprefix("a.yml:").startswith(start) for one, start in zip(said, expected, strict=True)] == [True], said
+
+
+def test_numbers_that_are_compared_as_numbers_may_be_written_as_one_likes(tmp_path):
+    detection = "{a: {actionId: 0x3EA, browser|lte: 1e3, date|hour|gte: 07, login: '007', user: 131.0}}"
+    loaded = rule(tmp_path, f"title: x\ndetection: {detection}\nburst: {{count: 0x5, within: 1h}}\n")
+    assert loaded.condition is not None
+    assert loaded.condition.test(event(browser="1000", login="007", user="131.0"))
+
+
 def test_what_sigma_s_templates_leave_empty_may_be_empty(tmp_path):
     text = "title: x\nid:\nauthor:\nstatus:\nlogsource: {product: , service: }\ndetection: {a: {outcome: failure}}\n"
     assert rule(tmp_path, text).feeds == {"login"}
