@@ -1,7 +1,8 @@
 """A company of several hundred people for weeks, to judge the rules that ship by: what is ordinary, and what is done to it.
 
-The demo's office writes the rows; here are more people, with what life brings in numbers: addresses at home that change
-every week, phones behind their carrier's, browsers that renew themselves, journeys, guests, mistakes. The same seed gives the same life.
+The demo's office writes the rows; here are more people, with what life brings in numbers: addresses at home that change every
+week, phones behind their carrier's, browsers that renew themselves, journeys, guests, mistakes. The same seed gives the same
+life.
 """
 
 from __future__ import annotations
