@@ -61,6 +61,11 @@ def country_code(name: str | None) -> str | None:
     return _code_of(name)
 
 
+def country_names() -> list[str]:
+    """The countries' English names, in any of their usual spellings."""
+    return [name for _, names in _countries() for name in names]
+
+
 def place_of(event: Event) -> Place | None:
     """Where an event was, by its `geo`; None where that is absent or no point on earth."""
     geo = event.geo
@@ -133,9 +138,14 @@ def _network(ip: str | None) -> tuple[str | None, bool]:
 @cache
 def _codes() -> dict[str, str]:
     """Every spelling in `countries.tsv` → code."""
-    table = resources.files("alertbot").joinpath("countries.tsv").read_text(encoding="utf-8")
     codes: dict[str, str] = {}
-    for line in table.splitlines():
-        code, _, names = line.partition("\t")
-        codes |= {plain(name): code for name in names.split("|")}
+    for code, names in _countries():
+        codes |= {plain(name): code for name in names}
     return codes
+
+
+def _countries() -> list[tuple[str, list[str]]]:
+    """The rows of `countries.tsv`: code and names."""
+    table = resources.files("alertbot").joinpath("countries.tsv").read_text(encoding="utf-8")
+    rows = [line.partition("\t") for line in table.splitlines()]
+    return [(code, names.split("|")) for code, _, names in rows]

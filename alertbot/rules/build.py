@@ -93,6 +93,7 @@ class RuleBuilder(Builder):
         )
         looks = [all_of([condition, *filters]) for condition in conditions]
         doubt(rule, looks, only, [condition for _, condition in exemptions], self.warn)
+        self.doubt_values(rule, conditions)
         return rule
 
     def _filters(self, parsed: RuleDocument, name: str) -> list[Condition]:

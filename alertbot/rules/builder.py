@@ -21,8 +21,9 @@ from alertbot.rules.fields import closest
 from alertbot.rules.filters import Filter
 from alertbot.rules.inline import check_test
 from alertbot.rules.match import select
-from alertbot.rules.model import Calendar, Exemption, Expiry, InlineTest, Raise
+from alertbot.rules.model import Calendar, Exemption, Expiry, InlineTest, Raise, Rule
 from alertbot.rules.sigma import Lists, Way, read_selection
+from alertbot.rules.unknown import unknown_values, warning_of
 from alertbot.rules.values import is_rule_name
 
 RESPOND_FIELDS = frozenset({*ATTRIBUTES, "date", "first", "last", "count", "level", "title"})
@@ -56,6 +57,16 @@ class Builder:
     def warn(self, way: Way, message: str, *, at_key: bool = False) -> None:
         """Take what is odd but not wrong."""
         self.mistakes.append(self.document.mistake(way, message, at_key=at_key, warning=True))
+
+    def doubt_values(self, rule: Rule, conditions: Sequence[Condition]) -> None:
+        """Warn of values that no event has in the conditions of the detection, and in what else selects events."""
+        parts: list[tuple[Way, Condition | None]] = [(("detection",), condition) for condition in conditions]
+        parts += [(("only",), rule.only.condition)] if rule.only is not None else []
+        parts += [(("except", number, "match"), one.match.condition) for number, one in enumerate(rule.exemptions)]
+        parts += [(("raise", number, "match"), one.match.condition) for number, one in enumerate(rule.raises)]
+        for area, condition in parts:
+            unknown = unknown_values(condition, rule.feeds) if condition is not None else []
+            self.mistakes += [warning_of(self.document, area, one) for one in unknown]
 
     @property
     def broken(self) -> bool:

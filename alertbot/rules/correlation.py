@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from alertbot.errors import Mistake
 from alertbot.rules.builder import Builder
 from alertbot.rules.document import PATTERNS, BoundsDocument, CorrelationDocument, CorrelationSection
+from alertbot.rules.doubts import doubt
 from alertbot.rules.fields import closest, kind_of, unknown_field
 from alertbot.rules.filters import reference
 from alertbot.rules.match import select
@@ -54,6 +56,15 @@ class CorrelationBuilder(Builder):
             sources=sources,
             **told,
         )
+
+    def doubts(self, rule: Rule) -> list[Mistake]:
+        """Warnings of what is odd about the rule, once its feeds are known from the rules that it names."""
+        self.mistakes = []
+        conditions = [one.match.condition for one in rule.exemptions]
+        exemptions = [condition for condition in conditions if condition is not None]
+        doubt(rule, [], rule.only.condition if rule.only is not None else None, exemptions, self.warn)
+        self.doubt_values(rule, [])
+        return self.mistakes
 
     @property
     def generates(self) -> bool:

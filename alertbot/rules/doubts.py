@@ -5,14 +5,26 @@ In come a rule and the conditions that it looks at events with; out go warnings,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
-from alertbot.actions import ACTIONS, AUDIT_ACTIONS, Action
-from alertbot.rules.condition import NEVER, And, Condition, Is, Not, Present, all_of, leaves
-from alertbot.rules.fields import closest
+from alertbot.rules.condition import NEVER, And, Condition, Is, Not, Present, all_of, leaves, negate
 from alertbot.rules.kinds import AUDIT_ONLY, LOGIN_ONLY, VALUES, kinds_of, may_hold
-from alertbot.rules.model import Absence, Distinct, Dormant, FirstSeen, Hours, LearnedHours, Rule
+from alertbot.rules.model import (
+    LEVELS,
+    Absence,
+    Burst,
+    Distinct,
+    Dormant,
+    FirstSeen,
+    Hours,
+    LearnedHours,
+    Rule,
+    Sequence_,
+    Spike,
+    Travel,
+)
 from alertbot.rules.sigma import Way
 
 Warn = Callable[..., None]
@@ -21,27 +33,47 @@ CHOSEN = frozenset({"ip", "network", "country", "countryCode", "city", "geo"})
 """Fields that who logs in can choose: the portal believes the address that it is told."""
 
 _LEARNED_DAYS = timedelta(days=10)
+_HALF_ROUND_THE_EARTH_KM = 20_037
 _DAY = 24 * 60
 _WEEK = 7 * _DAY
 
 
 def doubt(rule: Rule, looks: Sequence[Condition], only: Condition | None, exemptions: Sequence[Condition], warn: Warn) -> None:
     """Warn of what is odd about a rule that looks at events with these conditions."""
-    for condition in [*looks, *([only] if only is not None else []), *exemptions]:
-        for sentence in sorted(set(_unknown_values(condition, rule))):
-            warn((), sentence)
-    impossible = [_can_match(condition, rule) is False for condition in looks]
-    if any(impossible):
-        warn(
-            (),
-            "can never fire: no event meets " + ("its condition" if len(looks) == 1 else "the condition of one of its steps"),
-        )
-    elif only is not None and looks and not any(_can_match(all_of([one, only]), rule) for one in looks):
+    reached = [one if only is None else all_of([one, only]) for one in looks]
+    if not all(_can_match(condition, rule) for condition in looks):
+        step = "its condition" if len(looks) == 1 else "the condition of one of its steps"
+        warn((), f"can never fire: no event meets {step}")
+    elif looks and not any(_can_match(one, rule) for one in reached):
         warn(("only",), "can never fire: no event that its condition selects meets this")
     else:
-        for way, sentence in _silent_pattern(rule, looks):
+        for way, sentence in [*_silent_pattern(rule, looks), *_idle(rule, looks, reached, exemptions)]:
             warn(way, sentence)
     _quiet_by_choice(looks, exemptions, warn)
+
+
+def _idle(
+    rule: Rule,
+    looks: Sequence[Condition],
+    reached: Sequence[Condition],
+    exemptions: Sequence[Condition],
+) -> Iterator[tuple[Way, str]]:
+    """Exceptions that except nothing or everything, and levels that are never raised. A rule that waits for others is not
+    judged: its events are theirs too."""
+    for number, raising in enumerate(rule.raises):
+        if LEVELS.index(raising.to) <= LEVELS.index(rule.level):
+            yield ("raise", number, "to"), f"raises nothing: the rule's level is {rule.level} already"
+    if not looks or rule.needs:
+        return
+    for number, (exemption, condition) in enumerate(zip(rule.exemptions, exemptions, strict=True)):
+        if not any(_can_match(all_of([one, condition]), rule) for one in looks):
+            yield ("except", number, "match"), "excepts nothing: no event that the rule's condition selects meets this"
+        elif exemption.until is None and not any(_can_match(all_of([one, negate(condition)]), rule) for one in reached):
+            yield ("except", number, "match"), "can never fire: every event that could make the rule fire is excepted"
+    for number, raising in enumerate(rule.raises):
+        lifted = raising.match.condition
+        if lifted is not None and not any(_can_match(all_of([one, lifted]), rule) for one in reached):
+            yield ("raise", number, "match"), "raises nothing: no event that could make the rule fire meets this"
 
 
 def _can_match(condition: Condition, rule: Rule) -> bool:
@@ -50,60 +82,18 @@ def _can_match(condition: Condition, rule: Rule) -> bool:
     return any(may_hold(condition, kind) for feed in rule.feeds for kind in kinds_of(feed))
 
 
-def _unknown_values(condition: Condition, rule: Rule) -> Iterator[str]:
-    """Sentences about values that no event ever has."""
-    for leaf in leaves(condition):
-        if isinstance(leaf, Is):
-            for value in sorted(leaf.values):
-                sentence = _unknown_value(leaf.field, value, rule)
-                if sentence is not None:
-                    yield sentence
-
-
-def _unknown_value(field: str, value: str, rule: Rule) -> str | None:
-    text = value.lower()
-    if field in VALUES and text not in VALUES[field]:
-        return _no_such(f"{field} is never {value!r}", closest(text, VALUES[field]))
-    if field == "event" and text:
-        known = _actions_of(rule)
-        names = {str(action.event).lower(): str(action.event) for action in known.values()}
-        if text not in names:
-            near = closest(text, names)
-            return _no_such(f"no {_feeds_of(rule)} event is called {value!r}", names[near] if near else None)
-    if field == "actionId" and not (text.isdigit() and int(text[:20]) in _actions_of(rule)):
-        return _no_such(f"no {_feeds_of(rule)} action has the number {value!r}", None)
-    if field in ("country", "countryCode") and text:
-        from alertbot.places import country_code
-
-        if field == "country" and country_code(value) is None:
-            return _no_such(f"no country is called {value!r}", None)
-        if field == "countryCode" and (len(text) != 2 or country_code(text.upper()) != text.upper()):
-            meant = country_code(value)
-            return _no_such(f"countryCode is never {value!r}: it is a code of two letters", meant)
-    return None
-
-
-def _actions_of(rule: Rule) -> Mapping[int, Action]:
-    return {**(ACTIONS if "login" in rule.feeds else {}), **(AUDIT_ACTIONS if "audit" in rule.feeds else {})}
-
-
-def _feeds_of(rule: Rule) -> str:
-    return " or ".join(sorted(rule.feeds, reverse=True))
-
-
-def _no_such(sentence: str, meant: str | None) -> str:
-    return sentence + (f"; did you mean {meant!r}?" if meant else "")
-
-
-def _silent_pattern(rule: Rule, looks: Sequence[Condition]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _silent_pattern(rule: Rule, looks: Sequence[Condition]) -> Iterator[tuple[Way, str]]:
     """Why the pattern of a rule can never fire, though there are events for it."""
-    missing = [field for field in rule.by if _always_absent(field, rule)]
-    if missing and not rule.sources:
-        yield ("by",), f"can never fire: events of this feed have no {missing[0]}"
+    keys = [source.by for source in rule.sources] or [rule.by]
+    missing = [next((field for field in key if _always_absent(field, rule)), None) for key in keys]
+    if None not in missing:
+        way: Way = ("correlation", "group-by") if rule.sources else ("by",)
+        yield way, f"can never fire: events of this feed have no {missing[0]}"
     pattern = rule.pattern
-    if isinstance(pattern, Distinct) and not rule.sources:
-        if len(pattern.of) == 1:
-            yield from _too_few_values(pattern, rule, looks)
+    if "id" in rule.by and isinstance(pattern, Burst | Distinct | Sequence_ | LearnedHours | Travel | Spike):
+        yield ("by",), "can never fire: each event has its own id, so no two of them have one key"
+    elif isinstance(pattern, Distinct) and not rule.sources:
+        yield from _too_few_values(pattern, rule, looks)
     elif isinstance(pattern, Hours) and _whole_week(pattern):
         yield ("hours",), "can never fire: these hours are the whole week"
     elif isinstance(pattern, LearnedHours) and pattern.learn < _LEARNED_DAYS:
@@ -114,19 +104,33 @@ def _silent_pattern(rule: Rule, looks: Sequence[Condition]) -> Iterator[tuple[tu
         yield ("dormant",), "can never fire: what is silent for longer than `memory` is forgotten"
     elif isinstance(pattern, Absence) and pattern.hours is not None and not pattern.hours.hours:
         yield ("absence",), "can never fire: no hours count"
+    elif isinstance(pattern, Travel) and pattern.farther_than_km >= _HALF_ROUND_THE_EARTH_KM:
+        yield ("travel", "farther_than"), "can never fire: no two places on earth are so far apart"
+    elif isinstance(pattern, Travel) and "geo" in rule.by:
+        yield ("by",), "can never fire: a key with `geo` in it is at one place"
 
 
-def _too_few_values(pattern: Distinct, rule: Rule, looks: Sequence[Condition]) -> Iterator[tuple[tuple[str, ...], str]]:
-    (field,) = pattern.of
-    if _always_absent(field, rule):
-        yield ("distinct", "of"), f"can never fire: events of this feed have no {field}"
-    elif field in rule.by:
-        yield ("distinct", "of"), f"can never fire: {field} is in the key, so each key has one"
-    else:
-        given = [part for look in looks for part in (look.parts if isinstance(look, And) else (look,))]
-        sizes = [len(part.values) for part in given if isinstance(part, Is) and part.field == field and not part.cased]
-        if sizes and min(sizes) < pattern.count:
-            yield ("distinct", "count"), f"can never fire: the condition leaves {min(sizes)} values of {field}"
+def _too_few_values(pattern: Distinct, rule: Rule, looks: Sequence[Condition]) -> Iterator[tuple[Way, str]]:
+    absent = [field for field in pattern.of if _always_absent(field, rule)]
+    if absent:
+        yield ("distinct", "of"), f"can never fire: events of this feed have no {absent[0]}"
+        return
+    free = [field for field in pattern.of if field not in rule.by and field != "portal"]
+    if not free:
+        are = f"{' and '.join(pattern.of)} {'is' if len(pattern.of) == 1 else 'are'}"
+        yield ("distinct", "of"), f"can never fire: {are} in the key, so each key has one"
+        return
+    sizes = [_most_values(field, looks) for field in free]
+    most = math.prod(size for size in sizes if size is not None)
+    if None not in sizes and most < pattern.count:
+        yield ("distinct", "count"), f"can never fire: the condition leaves {most} values of {' and '.join(free)}"
+
+
+def _most_values(field: str, looks: Sequence[Condition]) -> int | None:
+    """How many values a field may have at most in what the conditions select; None where nothing bounds them."""
+    given = [part for look in looks for part in (look.parts if isinstance(look, And) else (look,))]
+    sizes = [len(part.values) for part in given if isinstance(part, Is) and part.field == field and not part.cased]
+    return min([*sizes, *([len(VALUES[field])] if field in VALUES else [])], default=None)
 
 
 def _always_absent(field: str, rule: Rule) -> bool:

@@ -12,10 +12,12 @@ from uuid import UUID
 
 from alertbot.documents import Document, validate
 from alertbot.errors import Mistake
+from alertbot.event import FEEDS
 from alertbot.rules.condition import Condition
 from alertbot.rules.detection import read_detection
 from alertbot.rules.document import FilterDocument, LogsourceDocument
 from alertbot.rules.sigma import Lists, Way
+from alertbot.rules.unknown import unknown_values, warning_of
 
 ANY = "any"
 
@@ -76,10 +78,14 @@ def read_filter(document: Document, lists: Lists) -> tuple[Filter | None, list[M
     def report(way: Way, message: str, *, at_key: bool = False) -> None:
         mistakes.append(document.mistake(way, message, at_key=at_key))
 
-    parsed = validate(FilterDocument, document)
+    own = {key: value for key, value in document.value.items() if key not in ("detection", "correlation")}
+    parsed = validate(FilterDocument, document, value=own)
     if isinstance(parsed, list):
         mistakes += parsed
     given = document.value["filter"]
+    for key in ("detection", "correlation"):
+        if key in document.value:
+            report((key,), "does not go with `filter`: a filter is a document of its own", at_key=True)
     if not isinstance(given, dict):
         report(("filter",), "must be a mapping with rules, selections and a condition")
         return None, mistakes
@@ -91,6 +97,9 @@ def read_filter(document: Document, lists: Lists) -> tuple[Filter | None, list[M
         return None, mistakes
     for name in detection.selections.keys() - detection.used:
         mistakes.append(document.mistake(("filter", name), "nothing uses this selection", at_key=True, warning=True))
+    service = (parsed.logsource.service or "").lower()
+    unknown = unknown_values(detection.condition, ["audit"] if service == "audit" else FEEDS)
+    mistakes += [warning_of(document, ("filter",), one) for one in unknown]
     if not any("not" in str(text).split() for text in _texts(given["condition"])):
         keeps = "matches must meet this too, so the rules keep only what is selected; an exception says `not`"
         mistakes.append(document.mistake(("filter", "condition"), keeps, warning=True))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from alertbot.actions import ACTIONS, AUDIT_ACTIONS
-from alertbot.rules.condition import And, Compare, Condition, Is, Not, Or, Present, Refers
+from alertbot.rules.condition import And, Compare, Condition, Is, Like, Not, Or, Present, Refers
 from alertbot.rules.contradiction import contradictory, ignores_case
 from alertbot.rules.texts import compared, text_test
 
@@ -25,6 +25,7 @@ VALUES: Mapping[str, frozenset[str]] = {
     "method": frozenset(action.method for action in ACTIONS.values() if action.method),
     "reason": frozenset(action.reason for action in ACTIONS.values() if action.reason),
     "role": frozenset({"owner", "admin", "room_admin", "user", "guest"}),
+    "status": frozenset({"active", "terminated", "pending"}),
     "known": frozenset({"true", "false"}),
     "tfa": frozenset({"true", "false"}),
     "ipPartial": frozenset({"true", "false"}),
@@ -70,7 +71,7 @@ def _leaf_holds(leaf: Any, kind: Kind) -> bool | None:
     field = leaf.field
     if field is None or isinstance(leaf, Refers) or getattr(leaf, "part", None):
         return None
-    if isinstance(leaf, Is) and field in VALUES and not {value.lower() for value in leaf.values} & VALUES[field]:
+    if field in VALUES and isinstance(leaf, Is | Like) and _meets_none(leaf, VALUES[field]):
         return False
     if field not in kind:
         return None
@@ -82,3 +83,10 @@ def _leaf_holds(leaf: Any, kind: Kind) -> bool | None:
     if isinstance(leaf, Compare):
         return any(map(compared(leaf.operator, leaf.number), texts))
     return any(map(text_test(leaf), texts)) if ignores_case(leaf) else None
+
+
+def _meets_none(leaf: Is | Like, values: frozenset[str]) -> bool:
+    """Whether none of a field's few values meets a test."""
+    if isinstance(leaf, Is):
+        return values.isdisjoint(value.lower() for value in leaf.values)
+    return not leaf.cased and not any(map(text_test(leaf), values))

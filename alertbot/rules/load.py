@@ -18,7 +18,7 @@ from alertbot.rules.correlation import CorrelationBuilder, resolved
 from alertbot.rules.fields import closest
 from alertbot.rules.files import calendars_of, digest_of, documents_of, files_of, is_filter, lists_of, rule_files, shipped_rules
 from alertbot.rules.filters import Filter, read_filter, reference
-from alertbot.rules.model import Absence, Expiry, Rule, RuleBook, Sequence_
+from alertbot.rules.model import Absence, Each, Expiry, Hours, Rule, RuleBook, Sequence_
 from alertbot.rules.sigma import Way
 from alertbot.rules.spelling import misread
 from alertbot.rules.version import version_of
@@ -62,7 +62,12 @@ class _Loader:
             self.mistakes += [warning for one in filters for warning in one.idle()]
         if self._broken():
             raise RulesError(sorted(self.mistakes))
-        return RuleBook(_versioned(self.rules), tuple(sorted(self.mistakes)), tuple(sorted(self.expiries)))
+        rules = _versioned(self.rules)
+        for rule in rules:
+            builder = self.builders[rule.name]
+            if isinstance(builder, CorrelationBuilder):
+                self.mistakes += builder.doubts(rule)
+        return RuleBook(rules, tuple(sorted(self.mistakes)), tuple(sorted(self.expiries)))
 
     def _broken(self) -> bool:
         return any(not mistake.warning for mistake in self.mistakes)
@@ -127,6 +132,9 @@ class _Loader:
                     meant = closest(name, self.rules)
                     hint = f"; did you mean {meant!r}?" if meant else " among those that were read"
                     yield document.mistake(way, f"there is no rule {name!r}{hint}", warning=True)
+                elif name in self.rules and not _comparable(rule, self.rules[name]):
+                    keys = f"its key is {', '.join(rule.by)}, and that of {name!r} {', '.join(self.rules[name].by)}"
+                    yield document.mistake(way, f"never holds {name!r} back: {keys}; see `group`", warning=True)
 
     def _wrong_waiting(self, *, others_broken: bool) -> Iterator[Mistake]:
         """What is wrong with waiting for other rules: no such rule, one that is off or is never heard, a circle."""
@@ -150,6 +158,13 @@ class _Loader:
                 elif rule.sources and self.rules[name].heard_only and self.rules[name].respond:
                     said = f"the rule {name!r} is told of through this correlation only; say `generate: true` to tell of both"
                     yield document.mistake(way, said, warning=True)
+
+
+def _comparable(rule: Rule, held: Rule) -> bool:
+    """Whether an incident of a rule and a finding of one that it inhibits can ever be about the same. Where an absent field
+    may be missing from a key, what is left of it can be equal."""
+    loose = any(isinstance(one.pattern, Each | Hours) and len(one.by) > 1 for one in (rule, held))
+    return bool(rule.group) or loose or set(rule.by) in (set(held.by), set(held.group))
 
 
 def _at(document: Document, key: str, message: str, *, warning: bool = False) -> Mistake:

@@ -153,6 +153,8 @@ def _wrong_together(field: str | None, modifiers: set[str]) -> str | None:
         return f"{min(compares)} needs a number; {field} is none"
     if "cidr" in modifiers and kind != "text":
         return f"cidr needs an address; {field} is none"
+    if "cidr" in modifiers and field == "network":
+        return "cidr needs an address, and network holds a whole network; say `ip|cidr`"
     return None
 
 

@@ -13,7 +13,7 @@ from alertbot.rules.load import load_rules, shipped_rules
 from alertbot.rules.match import select
 from alertbot.rules.model import Each
 from tests.engine.build import rule as rule_of
-from tests.rules.build import book
+from tests.rules.build import book, write
 from tests.rules.test_match import ANY, compiled, conditions
 
 NEVER = "can never fire: no event meets its condition"
@@ -94,10 +94,89 @@ def test_a_condition_that_some_event_may_meet_is_not(tmp_path, detection):
         ("{a: {country: Atlantis}}", "no country is called 'atlantis'"),
         ("{a: {countryCode: XX}}", "countryCode is never 'xx': it is a code of two letters"),
         ("{a: {countryCode: Germany}}", "countryCode is never 'germany': it is a code of two letters; did you mean 'DE'?"),
+        ("{a: {country: Germny}}", "no country is called 'germny'; did you mean 'Germany'?"),
+        ("{a: {country: DE}}", "no country is called 'de'; a code is written `countryCode: DE`"),
+        ("{a: {role: 'adm?'}}", "role is never like 'adm?': it is one of admin, guest, owner, room_admin, user"),
+        ("{a: {event|startswith: Logginn}}", "no login event is called like 'logginn*'"),
+        ("{a: {status: disabled}}", "status is never 'disabled'"),
+        ("{a: {ip: 10.0.0.0/8}}", "ip is one address and never '10.0.0.0/8'; a network is written `ip|cidr`"),
+        ("{a: {network: 10.0.0.0/8}}", "network is never '10.0.0.0/8': it is the /24 of an address"),
     ],
 )
 def test_a_value_that_no_event_has_is_warned_of(tmp_path, detection, expected):
     assert any(one.startswith(expected) for one in warnings(tmp_path, detection)), warnings(tmp_path, detection)
+
+
+def test_a_value_that_no_event_has_is_named_at_its_place(tmp_path):
+    text = """
+        title: x
+        detection:
+          a: {outcome: failure, event|startswith: [LoginFail, Logginn], country|expand: '%l%'}
+        only: {role: [owner, adminn]}
+        except:
+          - {match: {status: disabled}, why: x}
+        raise: [{match: {outcome: sucess}, to: high}]
+    """
+    write(tmp_path, "lists/l.yml", "[Germny]\n")
+    said = [(one.line, one.col, one.message) for one in book(tmp_path, text).warnings]
+    assert [
+        (line, col, message.partition(" ")[0]) for line, col, message in said if "never" in message or "no " in message
+    ] == [
+        (3, 3, "no"),
+        (3, 55, "no"),
+        (4, 22, "role"),
+        (6, 13, "except[0].match:"),
+        (6, 22, "status"),
+        (7, 17, "raise[0].match:"),
+        (7, 27, "outcome"),
+    ]
+
+
+def test_a_list_of_wrong_values_is_not_told_of_value_by_value(tmp_path):
+    write(tmp_path, "lists/l.yml", "".join(f"- Land{number}\n" for number in range(1000)))
+    assert len(warnings(tmp_path, "{a: {country|expand: '%l%'}}")) == 20
+
+
+def test_exceptions_that_end_and_rules_that_wait_for_others_are_not_doubted(tmp_path):
+    ends = "except: [{match: {outcome: failure}, why: x, until: 2030-01-01}]"
+    assert warnings(tmp_path, "{a: {outcome: failure}}", ends) == []
+    waits = "sequence: {within: 1h, steps: [{match: a}, {match: 'rule:b'}]}\nexcept: [{match: {outcome: success}, why: x}]"
+    book_of = book(tmp_path, f"title: x\ndetection: {{a: {{outcome: failure}}}}\n{waits}\n", BURST)
+    assert book_of.warnings == ()
+
+
+BURST = "title: b\nname: b\ndetection: {a: {outcome: failure}}\nburst: {count: 2, within: 1h}\n"
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        (
+            "by: ip",
+            ["a.yml:4:11: warning: inhibits: never holds 'b' back: its key is ip, and that of 'b' account; see `group`"],
+        ),
+        ("by: ip\ngroup: ip", []),
+        ("by: account", []),
+        ("by: [account, ip]", []),
+    ],
+)
+def test_holding_back_what_has_another_key_is_doubted(tmp_path, by, said):
+    text = f"title: x\nname: a\ndetection: {{a: {{outcome: failure}}}}\ninhibits: b\n{by}\n"
+    found = book(tmp_path, text, BURST).warnings
+    assert [str(one).removeprefix(f"{tmp_path}/") for one in found] == said
+
+
+def test_what_is_odd_about_a_correlation_is_warned_of(tmp_path):
+    text = """
+        title: x
+        name: c
+        correlation: {type: event_count, rules: [b], group-by: [target], timespan: 1h, condition: {gte: 2}}
+        only: {role: adminn}
+    """
+    assert [(one.line, one.message.partition(" ")[0]) for one in book(tmp_path, text, BURST).warnings] == [
+        (3, "correlation.group-by:"),
+        (4, "role"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -137,6 +216,29 @@ def test_countries_that_are_there_are_fine(tmp_path, detection):
         ("hours: {outside: ['00:00-12:00', '12:00-24:00']}", "hours: can never fire: these hours are the whole week"),
         ("hours: {outside: ['Mon-Sun 22:00-06:00', '06:00-22:00']}", "hours: can never fire: these hours are the whole week"),
         ("hours: {learn: 9d}", "hours.learn: can never fire: it is silent until"),
+        (
+            "distinct: {of: role, count: 6, within: 1h}",
+            "distinct.count: can never fire: the condition leaves 5 values of role",
+        ),
+        (
+            "distinct: {of: [reason, known], count: 5, within: 1h}",
+            "distinct.count: can never fire: the condition leaves 4 values of reason and known",
+        ),
+        ("distinct: {of: portal, count: 2, within: 1h}", "distinct.of: can never fire: portal is in the key"),
+        ("burst: {count: 2, within: 1h}\nby: [account, id]", "by: can never fire: each event has its own id"),
+        ("travel: {}\nby: geo", "by: can never fire: a key with `geo` in it is at one place"),
+        ("travel: {farther_than: 20100}", "travel.farther_than: can never fire: no two places on earth"),
+        (
+            "except: [{match: {outcome: failure}, why: x}]",
+            "except[0].match: can never fire: every event that could make the rule fire is excepted",
+        ),
+        (
+            "only: {role: owner}\nexcept: [{match: {role: [owner, admin]}, why: x}]",
+            "except[0].match: can never fire: every event that could make the rule fire is excepted",
+        ),
+        ("except: [{match: {outcome: success}, why: x}]", "except[0].match: excepts nothing: no event that the rule's"),
+        ("raise: [{match: {outcome: success}, to: high}]", "raise[0].match: raises nothing: no event that could make"),
+        ("level: high\nraise: [{match: {role: owner}, to: high}]", "raise[0].to: raises nothing: the rule's level is high"),
         ("first_seen: {of: ip}\nby: [account, ip]", "first_seen: can never fire: what is looked for is in the key"),
         ("dormant: {after: 90d, memory: 90d}\nby: ip", "dormant: can never fire: what is silent for longer"),
     ],

@@ -86,6 +86,7 @@ def test_a_filter_is_in_the_version_of_what_it_narrows(tmp_path):
         (f"rules: any, {OFFICE}", "logsource: {service: audit}\n", "filter.rules: there is no rule of this log source"),
         ("rules: [a], s: {known: true}, condition: s", "", "filter.condition: matches must meet this too"),
         (f"rules: [a], x: {{known: true}}, {OFFICE}", "", "filter.x: nothing uses this selection"),
+        ("rules: [a], s: {role: adminn}, condition: not s", "", "f.yml:2:32: warning: role is never 'adminn'; did you mean"),
     ],
 )
 def test_a_filter_that_does_not_do_what_one_would_think_is_warned_of(tmp_path, section, more, expected):
@@ -106,6 +107,14 @@ def test_what_is_wrong_with_a_filter_is_said_at_its_place(tmp_path, section, exp
     with pytest.raises(RulesError) as raised:
         loaded(tmp_path, section)
     assert any(expected in str(one) for one in raised.value.mistakes), raised.value
+
+
+def test_a_filter_is_a_document_of_its_own(tmp_path):
+    with pytest.raises(RulesError) as raised:
+        loaded(tmp_path, f"rules: any, {OFFICE}", "detection: {a: {ip: x}}\n")
+    assert [one.message for one in raised.value.mistakes] == [
+        "detection: does not go with `filter`: a filter is a document of its own"
+    ]
 
 
 def test_a_filter_beside_a_rule_leaves_the_rule_its_file_s_name(tmp_path):
