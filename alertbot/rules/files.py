@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from alertbot.documents import Document, read_yaml
+from alertbot.documents import MAX_BYTES, Document, read_yaml
 from alertbot.errors import Mistake, Mistakes
 from alertbot.rules.calendars import read_calendars
 from alertbot.rules.lists import Listed, read_list
@@ -149,7 +149,8 @@ def _nearby(folder: Path, belongs: Callable[[Path], bool]) -> list[Path]:
 
 
 def _yaml_files(folder: Path) -> list[Path]:
-    """The YAML files in a folder and all folders below that no dot hides, sorted. Raises OSError."""
+    """The YAML files in a folder and all folders below that no dot hides, sorted; a link that leads nowhere is among them, to
+    be told of. Raises OSError."""
     found: list[Path] = []
     been: set[tuple[int, int]] = set()
     for way, below, names in os.walk(folder, followlinks=True, onerror=_unreadable):
@@ -162,7 +163,7 @@ def _yaml_files(folder: Path) -> list[Path]:
         seen = (name for name in sorted(below) if not name.startswith("."))
         below[:] = sorted(seen, key=lambda name: (here / name).is_symlink())
         files = (here / name for name in names if not name.startswith("."))
-        found += [file for file in files if file.suffix in SUFFIXES and file.is_file()]
+        found += [file for file in files if file.suffix in SUFFIXES and (file.is_file() or not file.exists())]
     return sorted(found)
 
 
@@ -171,8 +172,12 @@ def _unreadable(error: OSError) -> NoReturn:
 
 
 def _content(file: Path) -> bytes:
+    """What stands in a file, as far as it is read; nothing of a pipe, which gives what it has only once."""
     try:
-        return file.read_bytes()
+        if not file.is_file():
+            return b""
+        with file.open("rb") as opened:
+            return opened.read(MAX_BYTES + 1)
     except OSError as exc:
         return str(exc.errno).encode()
 

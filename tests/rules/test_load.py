@@ -439,6 +439,35 @@ def test_a_path_that_is_not_there_is_a_mistake(tmp_path, name):
         load_rules([tmp_path / name])
 
 
+@pytest.mark.parametrize(("target", "reason"), [("nowhere.yml", "No such file"), ("b.yml", "Too many levels")])
+def test_a_link_that_leads_nowhere_is_a_mistake_and_no_rule_less(tmp_path, target, reason):
+    write(tmp_path, "a.yml", "title: x\ndetection: {a: {outcome: failure}}\n")
+    (tmp_path / "b.yml").symlink_to(tmp_path / target)
+    with pytest.raises(RulesError, match=f"b.yml: cannot be read: {reason}"):
+        load_rules([tmp_path])
+
+
+def test_what_is_no_file_is_passed_over(tmp_path):
+    write(tmp_path, "a.yml", "title: x\ndetection: {a: {outcome: failure}}\n")
+    (tmp_path / "b.yml").mkdir()
+    os.mkfifo(tmp_path / "c.yml")
+    (tmp_path / "d.yml").symlink_to("/dev/zero")
+    assert [one.name for one in load_rules([tmp_path]).rules] == ["a"]
+
+
+def test_a_file_without_end_is_refused():
+    with pytest.raises(RulesError, match="/dev/zero: is larger than 4 MB"):
+        load_rules([Path("/dev/zero")])
+
+
+def test_rules_come_through_a_pipe_too(tmp_path):
+    reading, writing = os.pipe()
+    os.write(writing, b"title: x\nname: x\ndetection: {a: {outcome: failure}}\n")
+    os.close(writing)
+    assert [one.name for one in load_rules([Path(f"/dev/fd/{reading}")]).rules] == ["x"]
+    os.close(reading)
+
+
 def test_a_folder_without_rules_is_a_mistake(tmp_path):
     with pytest.raises(RulesError, match="holds no rule file"):
         load_rules([tmp_path])
