@@ -63,7 +63,12 @@ class Mistake:
 
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}:{self.col}" if self.line else self.path
-        return f"{place}: {'warning: ' if self.warning else ''}{self.message}"
+        return _on_one_line(f"{place}: {'warning: ' if self.warning else ''}{self.message}")
+
+
+def _on_one_line(text: str) -> str:
+    """The text with what no terminal should get (line ends, escapes, odd spaces) as it is written in Python."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 class Mistakes(AlertbotError):

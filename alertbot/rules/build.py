@@ -40,6 +40,9 @@ class RuleBuilder(Builder):
         if not isinstance(value, dict):
             self.report((), "must be a rule: a mapping with title and detection")
             return None
+        if value.get("action") in ("global", "reset", "repeat"):
+            self.report(("action",), "is not part of Sigma 2: write the shared keys into each rule", at_key=True)
+            return None
         self._one_pattern(value)
         parsed = self.parsed(RuleDocument, value)
         detection = self._detection(value)
@@ -66,6 +69,10 @@ class RuleBuilder(Builder):
         if "detection" not in value:
             self.report((), "detection: is missing")
         elif isinstance(given, dict) and "condition" not in given and len(detection.selections) > 1:
+            typed = next((name for name in detection.selections if closest(name, ["condition"])), None)
+            if typed is not None:
+                self.report(("detection", typed), "is taken for a selection; did you mean `condition`?", at_key=True)
+                return
             example = " and ".join(detection.selections)
             self.report(("detection",), f"needs a condition, like `condition: {example}`", at_key=True)
 

@@ -14,16 +14,16 @@ from pydantic import BaseModel
 
 from alertbot.documents import Document, validate
 from alertbot.errors import Mistake
-from alertbot.event import ATTRIBUTES
+from alertbot.event import ATTRIBUTES, FEEDS
 from alertbot.rules.condition import Condition
-from alertbot.rules.document import TellingDocument
-from alertbot.rules.fields import closest
+from alertbot.rules.document import TellingDocument, TestDocument
+from alertbot.rules.fields import closest, show
 from alertbot.rules.filters import Filter
 from alertbot.rules.inline import check_test
 from alertbot.rules.match import select
 from alertbot.rules.model import Calendar, Exemption, Expiry, InlineTest, Raise, Rule
 from alertbot.rules.sigma import Lists, Way, read_selection
-from alertbot.rules.unknown import unknown_values, warning_of
+from alertbot.rules.unknown import unknown_value, unknown_values, warning_of
 from alertbot.rules.values import is_rule_name
 
 RESPOND_FIELDS = frozenset({*ATTRIBUTES, "date", "first", "last", "count", "level", "title"})
@@ -157,5 +157,16 @@ class Builder:
             test = InlineTest(given.it, given.events, given.alerts, given.people, given.zone, line)
             for inner, message, at_key in check_test(test):
                 self.report((*way, *inner), message, at_key=at_key)
+            self._doubt_test(way, given)
             tests.append(test)
         return tests
+
+    def _doubt_test(self, way: Way, test: TestDocument) -> None:
+        """Warn of values that no event has: a test that all stays quiet would hold for no reason."""
+        for part, entries in [("events", test.events), ("alerts", test.alerts), ("people", test.people)]:
+            said = [(number, key, value) for number, given in enumerate(entries) for key, value in given.items()]
+            for number, key, value in said:
+                known = key in ATTRIBUTES and isinstance(value, (str, int))
+                sentence = unknown_value(key, show(value), FEEDS) if known else None
+                if sentence is not None:
+                    self.warn((*way, part, number, key), sentence)

@@ -22,6 +22,7 @@ def read_calendars(document: Document) -> tuple[dict[str, Calendar], list[Mistak
         parsed = validate(CalendarDocument, document, (name,))
         if isinstance(parsed, list):
             mistakes += parsed
+            calendars[name] = Calendar(name, None, ())  # it is there: who names it makes no second mistake
         else:
             calendars[name] = parsed.calendar(name)
     return calendars, mistakes

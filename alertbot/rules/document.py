@@ -17,6 +17,7 @@ from alertbot.rules.values import (
     AtLeastTwo,
     Bound,
     CorrelationType,
+    Country,
     Day,
     DetectionValue,
     FilterValue,
@@ -24,9 +25,11 @@ from alertbot.rules.values import (
     Learn,
     RuleName,
     SelectionValue,
+    Sentence,
     Span,
     Text,
     Texts,
+    Title,
     Uuid,
     Windows,
     Zone,
@@ -134,8 +137,8 @@ class HoursDocument(_Model):
 class TravelDocument(_Model):
     """A match that cannot have been reached from its key's last place."""
 
-    faster_than: Annotated[float, Field(gt=0)] = 900.0
-    farther_than: Annotated[float, Field(ge=0)] = 500.0
+    faster_than: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 900.0
+    farther_than: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 500.0
     familiar: Span | None = None
 
     def pattern(self) -> Travel:
@@ -147,7 +150,7 @@ class SpikeDocument(_Model):
     """The window holds `factor` times the usual and at least `count`."""
 
     within: Span
-    factor: Annotated[float, Field(gt=1)]
+    factor: Annotated[float, Field(gt=1, allow_inf_nan=False)]
     count: Annotated[int, Field(ge=1, le=MAX_COUNT)]
     usual: Span = timedelta(days=7)
 
@@ -182,7 +185,7 @@ class ExceptDocument(_Model):
     """Events that neither count nor fire."""
 
     match: SelectionValue
-    why: Text
+    why: Sentence
     until: Day | None = None
 
 
@@ -198,7 +201,7 @@ class TestDocument(_Model):
 
     __test__ = False
 
-    it: Text
+    it: Sentence
     events: list[dict[str, Any]]
     alerts: list[dict[str, Any]]
     people: list[dict[str, Any]] = []
@@ -224,7 +227,7 @@ class RelatedDocument(_Model):
 class MetaDocument(_Model):
     """What Sigma lets every document say of itself."""
 
-    title: Annotated[Text, Field(min_length=1, max_length=256)]
+    title: Title
     id: Uuid | None = None
     name: RuleName | None = None
     taxonomy: Text | None = None
@@ -337,7 +340,7 @@ class CalendarDocument(_Model):
 
     zone: Zone | None = None
     hours: Windows
-    holidays: Annotated[str, Field(pattern=r"^[A-Z]{2}(/[A-Za-z0-9-]{1,20})?$", examples=["DE", "DE/BE"])] | None = None
+    holidays: Country | None = None
     not_holidays: list[Day] = []
     closed: list[Day] = []
 

@@ -16,6 +16,7 @@ from alertbot.event import FEEDS
 from alertbot.rules.condition import Condition
 from alertbot.rules.detection import read_detection
 from alertbot.rules.document import FilterDocument, LogsourceDocument
+from alertbot.rules.fields import closest
 from alertbot.rules.sigma import Lists, Way
 from alertbot.rules.unknown import unknown_values, warning_of
 
@@ -50,14 +51,17 @@ class Filter:
             self.used.update(found)
         return fits and bool(found)
 
-    def idle(self) -> list[Mistake]:
-        """Warnings about rules that it names and does not count for."""
+    def idle(self, known: Collection[str]) -> list[Mistake]:
+        """Warnings about rules that it names and does not count for; `known` are the names that there are."""
         if self.rules is None:
             way: Way = ("filter", "rules")
             return [] if self.used else [self.document.mistake(way, "there is no rule of this log source", warning=True)]
         return [
             self.document.mistake(
-                ("filter", "rules"), f"there is no rule {name!r} of this log source that it could narrow", warning=True
+                ("filter", "rules"),
+                f"there is no rule {name!r} of this log source that it could narrow"
+                + (f"; did you mean {meant!r}?" if (meant := closest(name, known)) and meant != name else ""),
+                warning=True,
             )
             for name in sorted(self.rules - self.used)
         ]

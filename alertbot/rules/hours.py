@@ -10,6 +10,8 @@ from alertbot.rules.model import Window
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 PATTERN = r"^([A-Za-z]{3}(-[A-Za-z]{3})?(,[A-Za-z]{3}(-[A-Za-z]{3})?)* )?[0-9]{1,2}:[0-9]{2}-[0-9]{1,2}:[0-9]{2}$"
 _FORM = re.compile(r"(?:(?P<days>.*\S)\s+)?(?P<start>[0-9]{1,2}:[0-9]{2})\s*-\s*(?P<end>[0-9]{1,2}:[0-9]{2})\Z")
+_DAYS_ALONE = re.compile(r"[A-Za-z]{3}(\s*-\s*[A-Za-z]{3})?\Z")
+_TIME = re.compile(r"[0-9]:[0-9]")
 
 
 def parse_window(text: str) -> Window:
@@ -20,7 +22,10 @@ def parse_window(text: str) -> Window:
     """
     form = _FORM.match(text.strip())
     if form is None:
-        raise ValueError("must be days and hours, like Mon-Fri 07:00-20:00, Sat,Sun 00:00-24:00 or 22:00-06:00")
+        cut = "; a window with a comma needs quotes inside brackets and braces" if _DAYS_ALONE.match(text) else ""
+        raise ValueError(f"must be days and hours, like Mon-Fri 07:00-20:00, Sat,Sun 00:00-24:00 or 22:00-06:00{cut}")
+    if _TIME.search(form["days"] or ""):
+        raise ValueError("holds several windows; write them as a list, like [Mon-Fri 07:00-20:00, Sat 08:00-12:00]")
     start, end = _minute(form["start"]), _minute(form["end"])
     if start == 1440:
         raise ValueError("must not start at 24:00; say 00:00 and the next day")

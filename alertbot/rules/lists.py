@@ -31,7 +31,7 @@ class Listed:
 def read_list(document: Document, name: str) -> tuple[list[Listed], list[Expiry], list[Mistake]]:
     """The values of a list, what of it comes to an end, and what is wrong with it."""
     given = document.value
-    if _NAME.match(name) is None:
+    if not is_list_name(name):
         return [], [], [document.mistake((), "a list's file may be named with letters, digits and . _ - only")]
     if not isinstance(given, list):
         return [], [], [document.mistake((), "must be a list of values (`- value` lines)")]
@@ -47,6 +47,11 @@ def read_list(document: Document, name: str) -> tuple[list[Listed], list[Expiry]
         else:
             mistakes += entry
     return listed, expiries, mistakes
+
+
+def is_list_name(name: str) -> bool:
+    """Whether a list can have this name."""
+    return _NAME.match(name) is not None
 
 
 def _entry(document: Document, number: int, given: Any) -> Listed | Sequence[Mistake]:

@@ -59,7 +59,7 @@ class _Loader:
         self._resolve()
         self.mistakes += self._wrong_between(others_broken=not complete)
         if complete:
-            self.mistakes += [warning for one in filters for warning in one.idle()]
+            self.mistakes += [warning for one in filters for warning in one.idle(self.rules)]
         if self._broken():
             raise RulesError(sorted(self.mistakes))
         rules = _versioned(self.rules)

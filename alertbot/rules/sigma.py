@@ -35,7 +35,7 @@ from alertbot.rules.condition import (
 from alertbot.rules.contradiction import DATE_PARTS
 from alertbot.rules.expression import compile_expression
 from alertbot.rules.fields import closest, fold, kind_of, show, unknown_field
-from alertbot.rules.lists import Listed
+from alertbot.rules.lists import Listed, is_list_name
 from alertbot.rules.texts import needs_expression
 
 Way = tuple[str | int, ...]
@@ -47,12 +47,13 @@ MAX_EXPRESSIONS = 1_000
 """So many values of one field may be regular expressions or hold wildcards between other text: each takes its own time."""
 
 _TEXT = {"contains", "startswith", "endswith", "cased", "re", "cidr", "expand", "fieldref"}
+_AROUND = frozenset({"contains", "startswith", "endswith"})
 _FLAGS = {"i", "ignorecase", "m", "multiline", "s", "dotall"}
 NUMERIC = {"lt", "lte", "gt", "gte"}
 _SUPPORTED = _TEXT | _FLAGS | NUMERIC | set(DATE_PARTS) | {"all", "neq", "exists"}
 _FOR_KEYWORDS = _FLAGS | {"all", "contains", "cased", "re", "neq", "expand"}
 _UNSUPPORTED = {"base64", "base64offset", "wide", "utf16", "utf16le", "utf16be", "windash"}
-_PLACEHOLDER = re.compile(r"\\%|%([\w.-]+)%")
+_PLACEHOLDER = re.compile(r"\\%|%([^%\\]+)%")
 
 
 Join = Callable[[Iterable[Condition]], Condition]
@@ -123,7 +124,9 @@ def _wrong_key(field: str | None, modifiers: Sequence[str]) -> str | None:
     """What is wrong with a field's name and modifiers, whatever the values."""
     if field is not None and (sentence := unknown_field(field)):
         return sentence
-    for modifier in modifiers:
+    for number, modifier in enumerate(modifiers):
+        if modifier in modifiers[:number]:
+            return f"the modifier {modifier} stands twice"
         if modifier in _UNSUPPORTED:
             return f"the modifier {modifier} is not supported: logins hold no encoded text"
         if modifier not in _SUPPORTED:
@@ -131,11 +134,13 @@ def _wrong_key(field: str | None, modifiers: Sequence[str]) -> str | None:
             return f"unknown modifier {modifier!r}" + (f"; did you mean {meant!r}?" if meant else "")
         if field is None and modifier not in _FOR_KEYWORDS:
             return f"the modifier {modifier} needs a field before it"
+        if modifier == "fieldref" and _AROUND.intersection(modifiers[:number]):
+            return f"fieldref comes first: {field}|fieldref|{'|'.join(modifiers[:number])}"
     return _wrong_together(field, set(modifiers))
 
 
 def _wrong_together(field: str | None, modifiers: set[str]) -> str | None:
-    around = modifiers & {"contains", "startswith", "endswith"}
+    around = modifiers & _AROUND
     if "re" in modifiers and around:
         return f"re does not go with {', '.join(sorted(around))}: an expression is found anywhere, unless ^ and $ anchor it"
     if modifiers >= {"re", "expand"}:
@@ -145,6 +150,8 @@ def _wrong_together(field: str | None, modifiers: set[str]) -> str | None:
     if field is None:
         return None
     kind, parts, compares = kind_of(field), modifiers & set(DATE_PARTS), modifiers & NUMERIC
+    if len(parts) > 1:
+        return f"{' and '.join(sorted(parts))} do not go together; each is a key of its own"
     if parts and kind != "date":
         return f"{min(parts)} needs a date; only `date` is one"
     if compares and kind == "date" and not parts:
@@ -191,7 +198,8 @@ def _wrong_placeholder(text: str, lists: Lists) -> str | None:
     for name in names:
         if name not in lists:
             meant = closest(name, list(lists))
-            return f"there is no list {name!r}" + (f"; did you mean {meant!r}?" if meant else f"; it would be lists/{name}.yml")
+            where = f"it would be lists/{name}.yml" if is_list_name(name) else r"a plain percent sign is written \%"
+            return f"there is no list {name!r}; " + (f"did you mean {meant!r}?" if meant else where)
     if math.prod(len(lists[name]) for name in names) > MAX_EXPANDED:
         return f"the lists in it make more than {MAX_EXPANDED} values"
     return None

@@ -35,6 +35,7 @@ _EVENT_KEYS = frozenset({*ATTRIBUTES, "at", "times", "every", "who"} - {"date", 
 _ALERT_KEYS = frozenset({*ATTRIBUTES, "at", "first", "last", "count"} - {"date"})
 _PERSON_KEYS = frozenset({"email", "id", "name", "role", "groups", "status", "tfa"})
 _MOMENTS = ("at", "first", "last")
+_END_US = to_us(datetime(2100, 1, 1, tzinfo=UTC))
 
 
 def check_test(test: InlineTest) -> Iterator[Wrong]:
@@ -50,6 +51,10 @@ def check_test(test: InlineTest) -> Iterator[Wrong]:
             yield (*way, "times"), "needs `every` beside it, like `every: 1m`", True
         times = given.get("times", 1)
         total += times if isinstance(times, int) else 1
+        if "id" in given and times != 1:
+            yield (*way, "id"), "is that of one event, and `times` makes several; leave it out", True
+        if _ends_too_late(given):
+            yield (*way, "every"), "makes the last of the events later than the year 2099", False
     if total > MAX_EVENTS:
         yield ("events",), f"makes more than {MAX_EVENTS} events", True
     for number, given in enumerate(test.alerts):
@@ -60,6 +65,16 @@ def check_test(test: InlineTest) -> Iterator[Wrong]:
         yield from _wrong_values(("people", number), {key: value for key, value in given.items() if key != "id"})
         if not isinstance(given.get("email"), str):
             yield ("people", number), "needs an `email`", False
+
+
+def _ends_too_late(given: Mapping[str, Any]) -> bool:
+    """Whether the last event is after all times that a test may name; not where its times cannot be read."""
+    try:
+        start_us = moment_us(given.get("at"), UTC)
+        times, every = _read("times", given.get("times", 1)), _read("every", given.get("every", "0s"))
+    except ValueError:
+        return False
+    return bool(start_us + (times - 1) * span_us(every) >= _END_US)
 
 
 def _wrong_keys(way: Way, given: Mapping[str, Any], known: frozenset[str]) -> Iterator[Wrong]:

@@ -67,12 +67,13 @@ def _unknown(condition: Condition, feeds: Collection[Feed]) -> Iterator[tuple[st
     for leaf in leaves(condition):
         if isinstance(leaf, Is):
             for value in sorted(leaf.values):
-                yield leaf.field, value, _unknown_value(leaf.field, value, feeds)
+                yield leaf.field, value, unknown_value(leaf.field, value, feeds)
         elif isinstance(leaf, Like) and leaf.field is not None and not leaf.cased:
             yield leaf.field, leaf.pattern, _unknown_form(leaf, leaf.field, feeds)
 
 
-def _unknown_value(field: str, value: str, feeds: Collection[Feed]) -> str | None:
+def unknown_value(field: str, value: str, feeds: Collection[Feed]) -> str | None:
+    """The sentence about a value that no event of these feeds has in a field, None where one may."""
     text = value.lower()
     if field in VALUES and text not in VALUES[field]:
         return _no_such(f"{field} is never {value!r}", closest(text, VALUES[field]))

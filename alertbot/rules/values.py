@@ -22,6 +22,8 @@ from alertbot.rules.model import Window
 
 LONGEST = timedelta(days=3660)
 MAX_COUNT = 100_000
+MAX_TEXT = 65_535
+COUNTRY = r"[A-Z]{2}(/[A-Za-z0-9-]{1,20})?"
 
 _NAME = re.compile(r"[\w.][\w .()-]{0,199}\Z")
 
@@ -87,6 +89,12 @@ def _day(value: object) -> date:
     raise ValueError("must be a date, like 2026-02-01")
 
 
+def _country(text: str) -> str:
+    if not re.fullmatch(COUNTRY, text):
+        raise ValueError("must be a country's code, with a region if need be, like DE or DE/BE")
+    return text
+
+
 def _window(value: object) -> Window:
     if isinstance(value, Window):
         return value
@@ -116,6 +124,14 @@ def _uuid(value: object) -> str:
 def _words(value: object) -> object:
     """Text that YAML took for a number (`author: 007`, `license: 1.0`) is text."""
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+def _sentence(value: object) -> object:
+    """Text that says something."""
+    text = _words(value)
+    if isinstance(text, str) and not text.strip():
+        raise ValueError("is empty")
+    return text
 
 
 _CORRELATIONS = ("event_count", "value_count", "temporal", "temporal_ordered")
@@ -162,6 +178,8 @@ Learn = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": "^[0-9]{1,9}[smhd]$"}, {"const": 0}], "examples": ["7d", 0]}),
 ]
 Text = Annotated[str, BeforeValidator(_words)]
+Sentence = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), BeforeValidator(_sentence)]
+Title = Annotated[str, Field(min_length=1, max_length=256), BeforeValidator(_sentence)]
 Texts = Annotated[list[Text], BeforeValidator(_listed), _one_or_more({"type": "string"})]
 KeyField = Annotated[str, AfterValidator(_key_field), WithJsonSchema(_ONE_FIELD)]
 KeyFields = Annotated[
@@ -173,6 +191,9 @@ KeyFields = Annotated[
 ]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone), WithJsonSchema({"type": "string", "examples": ["Europe/Berlin"]})]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+Country = Annotated[
+    str, AfterValidator(_country), WithJsonSchema({"type": "string", "pattern": f"^{COUNTRY}$", "examples": ["DE", "DE/BE"]})
+]
 Windows = Annotated[
     list[Annotated[Window, BeforeValidator(_window)]],
     Field(min_length=1),

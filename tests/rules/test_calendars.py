@@ -72,7 +72,10 @@ def test_what_a_calendar_holds_makes_the_version_of_its_rules_and_its_name_does_
         ("berlin: {}\n", "calendars.yml:1:1: berlin.hours: is missing"),
         ("berlin: {hours: 7-20}\n", "calendars.yml:1:17: berlin.hours: must be days and hours"),
         ("berlin: {hours: 07:00-20:00, holiday: DE}\n", "berlin.holiday: unknown key; did you mean `holidays`?"),
-        ("berlin: {hours: 07:00-20:00, holidays: Germany}\n", "berlin.holidays: does not have the right form"),
+        (
+            "berlin: {hours: 07:00-20:00, holidays: Germany}\n",
+            "berlin.holidays: must be a country's code, with a region if need be, like DE or DE/BE",
+        ),
         (
             "berlin: {hours: 07:00-20:00, holidays: XX}\n",
             "a.yml:3:19: hours.calendar: berlin: nobody knows the holidays of 'XX'",
@@ -89,3 +92,11 @@ def test_what_is_wrong_with_a_calendar_is_said_at_its_place(tmp_path, calendar, 
     with pytest.raises(RulesError) as raised:
         load_rules([tmp_path])
     assert any(expected in str(one) for one in raised.value.mistakes), raised.value
+
+
+def test_a_broken_calendar_is_one_mistake_and_not_one_for_each_rule_that_names_it(tmp_path):
+    write(tmp_path, "a.yml", RULE)
+    write(tmp_path, "calendars.yml", "berlin: {zone: Europe/Berlin}\n")
+    with pytest.raises(RulesError) as raised:
+        load_rules([tmp_path])
+    assert [one.message for one in raised.value.mistakes] == ["berlin.hours: is missing"]

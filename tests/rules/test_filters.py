@@ -77,7 +77,7 @@ def test_a_filter_is_in_the_version_of_what_it_narrows(tmp_path):
 @pytest.mark.parametrize(
     ("section", "more", "expected"),
     [
-        (f"rules: [aa], {OFFICE}", "", "filter.rules: there is no rule 'aa' of this log source"),
+        (f"rules: [aa], {OFFICE}", "", "filter.rules: there is no rule 'aa' of this log source that it could narrow; did you"),
         (
             f"rules: [b], {OFFICE}",
             "logsource: {product: onlyoffice}\n",

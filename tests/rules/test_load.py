@@ -232,6 +232,27 @@ def test_rules_over_rules_have_their_versions_in_their_own(tmp_path):
             "a.yml:3:35: hours.zone: unknown time zone 'Europe/Berln'; did you mean Europe/Berlin?",
         ),
         ("id: 5", "a.yml:3:5: id: must be a UUID, like"),
+        ("action: global", "a.yml:3:1: action: is not part of Sigma 2: write the shared keys into each rule"),
+        ("travel: {faster_than: .inf}", "a.yml:3:23: travel.faster_than: must be a finite number"),
+        ("spike: {within: 1h, count: 3, factor: .inf}", "a.yml:3:39: spike.factor: must be a finite number"),
+        ("except: [{match: {account: a}, why: ''}]", "a.yml:3:37: except[0].why: is empty"),
+        (
+            "hours: {outside: 'Mon-Fri 07:00-20:00, Sat 08:00-12:00'}",
+            "a.yml:3:18: hours.outside: holds several windows; write them as a list, like",
+        ),
+        (
+            "hours: {outside: [Mon-Thu,Sat 22:00-06:00]}",
+            "a.yml:3:19: hours.outside[0]: must be days and hours, like Mon-Fri 07:00-20:00, Sat,Sun 00:00-24:00 or"
+            " 22:00-06:00; a window with a comma needs quotes inside brackets and braces",
+        ),
+        (
+            "tests: [{it: x, events: [{at: 2026-01-15, times: 9, every: 9999d}], alerts: []}]",
+            "a.yml:3:60: tests[0].events[0].every: makes the last of the events later than the year 2099",
+        ),
+        (
+            "tests: [{it: x, events: [{at: 2026-01-15, times: 9, every: 1m, id: 7}], alerts: []}]",
+            "a.yml:3:64: tests[0].events[0].id: is that of one event, and `times` makes several; leave it out",
+        ),
         ("date: soon", "a.yml:3:7: date: must be a date, like 2026-02-01"),
         ("status: done", "a.yml:3:9: status: must be stable, test, experimental, deprecated or unsupported"),
         ("name: 'a:b'", "a.yml:3:7: name: may hold letters, digits, spaces and"),
@@ -277,7 +298,13 @@ def test_a_mistake_names_its_place_and_says_what_to_do(tmp_path, change, expecte
             "title: x\ndetection: {a: {ip: x}, b: {ip: y}}",
             ["a.yml:2:1: detection: needs a condition, like `condition: a and b`"],
         ),
+        (
+            "title: x\ndetection: {a: {ip: x}, Conditon: a}",
+            ["a.yml:2:25: detection.Conditon: is taken for a selection; did you mean `condition`?"],
+        ),
         ("title: [x]\ndetection: {a: {ip: x}}", ["a.yml:1:8: title: must be a text"]),
+        ("title: ' '\ndetection: {a: {ip: x}}", ["a.yml:1:8: title: is empty"]),
+        (f"title: {'x' * 257}\ndetection: {{a: {{ip: x}}}}", ["a.yml:1:8: title: may have at most 256 characters"]),
         (
             "title: x\ndetection: {a: {ip: x}}\nburst: {count: 2, within: 1h}\nhours: {outside: 1:00-2:00}",
             ["a.yml:4:1: hours: a rule has one pattern, and this one has burst already"],
@@ -325,6 +352,31 @@ def test_what_is_told_comes_out_as_written(tmp_path):
     assert raised.match.test(event(role="owner"))
     assert raised.to == "critical"
     assert (loaded.group, loaded.inhibits, loaded.route) == (("ip",), ("b",), "night")
+
+
+def test_a_test_about_what_no_event_is_like_is_warned_of(tmp_path):
+    text = """
+        title: x
+        detection: {a: {outcome: failure}}
+        tests:
+          - it: stays quiet, as it would whatever the rule says
+            events: [{at: 2026-01-15, outcome: failed, role: owner}]
+            alerts: []
+            people: [{email: a@x.org, role: boss}]
+    """
+    assert [str(one).partition("a.yml:")[2] for one in book(tmp_path, text).warnings] == [
+        "5:40: warning: tests[0].events[0].outcome: outcome is never 'failed'; did you mean 'failure'?",
+        "7:37: warning: tests[0].people[0].role: role is never 'boss'",
+    ]
+
+
+def test_a_mistake_is_one_line_whatever_the_file_and_its_keys_are_called(tmp_path):
+    write(tmp_path, "a\n\x1b[2J.yml", '"\\e[31m": 1')
+    with pytest.raises(RulesError) as raised:
+        load_rules([tmp_path])
+    lines = str(raised.value).splitlines()
+    assert len(lines) == len(raised.value.mistakes)
+    assert all(line.isprintable() for line in lines)
 
 
 def test_a_rule_cannot_hold_itself_back(tmp_path):
