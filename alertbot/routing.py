@@ -15,9 +15,11 @@ from datetime import timedelta, tzinfo
 import msgspec
 
 from alertbot.engine.hours import covers, wall_clock
+from alertbot.errors import Mistake
 from alertbot.incidents import Incident
 from alertbot.moments import span_us
 from alertbot.outbox import Message, OutboxEntry, entry_id
+from alertbot.rules.fields import closest
 from alertbot.rules.model import Calendar, Level, Rule
 from alertbot.settings import Route, RouteMatch
 
@@ -163,6 +165,18 @@ def names(routes: Sequence[Route]) -> set[str]:
     """Everybody whom routes mention, as the configuration names them."""
     named = {route.mention for route in routes} | {route.escalate.mention for route in routes if route.escalate}
     return {name for name in named if name is not None}
+
+
+def unrouted(rules: Sequence[Rule], routes: Sequence[Route]) -> list[Mistake]:
+    """Warnings of rules whose `route` no route looks for: they are told where all others are."""
+    known = {name.casefold(): name for route in routes for name in route.match.route}
+    said = []
+    for rule in rules:
+        if rule.route is not None and rule.route.casefold() not in known:
+            meant = closest(rule.route, known.values())
+            hint = f"; did you mean {meant!r}?" if meant else ""
+            said.append(Mistake(rule.path, rule.line, 1, f"route: no route looks for {rule.route!r}{hint}", warning=True))
+    return said
 
 
 def _matches(match: RouteMatch, facts: Facts) -> bool:

@@ -54,7 +54,7 @@ def check(paths: Paths = None, report: FormatOption = Format.TABLE, config: Conf
         book = load_rules(chosen)
         rules = book.rules
         said += sorted([*book.warnings, *expiring(book.expiries, datetime.now(UTC).date())])
-        said += _under_hours(rules, settings) if settings is not None else ()
+        said += [*_unrouted(rules, settings), *_under_hours(rules, settings)] if settings is not None else ()
     except Mistakes as exc:
         said += exc.mistakes
     _tell(said, rules, report)
@@ -108,6 +108,15 @@ def _chosen(paths: Sequence[Path] | None, config: Path | None) -> tuple[list[Pat
         settings = load(config, os.environ)
         return [_near(path) for path in paths or settings.rules], settings
     return [Path("rules") if Path("rules").is_dir() else shipped_rules()], None
+
+
+def _unrouted(rules: Sequence[Rule], settings: Settings) -> list[Mistake]:
+    """Warnings about rules that no route of the configuration takes by the name that they give."""
+    if all(rule.route is None for rule in rules):
+        return []
+    from alertbot.routing import unrouted
+
+    return unrouted(rules, settings.routes)
 
 
 def _under_hours(rules: Sequence[Rule], settings: Settings) -> list[Mistake]:

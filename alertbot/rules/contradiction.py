@@ -28,6 +28,8 @@ DATE_PARTS: dict[DatePart, tuple[int, int]] = {
 
 def contradictory(parts: Sequence[Condition]) -> bool:
     """Whether parts that all must hold leave no value for a field."""
+    if len({part.field for part in parts if isinstance(part, Is)}) == len(parts):
+        return False  # each is about a field of its own: the usual case, and there are many
     known = set(parts)
     if any(Not(part) in known for part in parts):
         return True

@@ -44,7 +44,7 @@ def doubt(rule: Rule, looks: Sequence[Condition], only: Condition | None, exempt
     if not all(_can_match(condition, rule) for condition in looks):
         step = "its condition" if len(looks) == 1 else "the condition of one of its steps"
         warn((), f"can never fire: no event meets {step}")
-    elif looks and not any(_can_match(one, rule) for one in reached):
+    elif only is not None and looks and not any(_can_match(one, rule) for one in reached):
         warn(("only",), "can never fire: no event that its condition selects meets this")
     else:
         for way, sentence in [*_silent_pattern(rule, looks), *_idle(rule, looks, reached, exemptions)]:

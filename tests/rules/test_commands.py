@@ -109,6 +109,17 @@ def test_check_looks_at_the_configuration_and_its_rules(here, capsys):
     assert "1 rule, 1 test: fine" in capsys.readouterr().out
 
 
+def test_check_with_a_configuration_names_routes_that_nobody_looks_for(here, capsys):
+    write(here, "rules/a.yml", GOOD + "route: nigth\n")
+    portals = "portals: [{name: main, url: 'https://acme.example.com', api_key: x}]\nrules: [rules]\n"
+    write(here, "alertbot.yaml", portals + "routes: [{match: {route: Night}, channel: '#night'}]\n")
+    assert execute(["check"]) == 0
+    assert "rules/a.yml:1:1: warning: route: no route looks for 'nigth'; did you mean 'Night'?" in capsys.readouterr().out
+    write(here, "rules/a.yml", GOOD + "route: night\n")
+    assert execute(["check"]) == 0
+    assert "warning: route" not in capsys.readouterr().out
+
+
 def test_test_shows_each_test_of_each_rule(here, capsys):
     write(here, "rules/a.yml", GOOD)
     write(here, "rules/b.yml", WRONG_TEST)
