@@ -39,7 +39,7 @@ from alertbot.rules.values import (
 PATTERNS = ("burst", "distinct", "sequence", "first_seen", "hours", "travel", "spike", "dormant", "absence")
 
 
-_MAY_BE_EMPTY = frozenset(
+MAY_BE_EMPTY = frozenset(
     {"id", "name", "taxonomy", "status", "license", "author", "date", "modified"}  # that is how Sigma's own templates look
     | {"category", "product", "service", "definition"}
     | {"detection", "match", "only", "filter"}  # whoever reads the selections says it
@@ -55,7 +55,7 @@ class _Model(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _something(cls, value: Any, info: ValidationInfo) -> Any:
-        if value is None and info.field_name not in _MAY_BE_EMPTY:
+        if value is None and info.field_name not in MAY_BE_EMPTY:
             raise ValueError("is empty; give it a value, or leave it out")
         return value
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from alertbot.documents import json_schema
 from alertbot.rules.document import (
+    MAY_BE_EMPTY,
     CalendarDocument,
     CorrelationDocument,
     FilterDocument,
@@ -51,7 +52,18 @@ def _with_definitions(schema: dict[str, Any], name: str) -> dict[str, Any]:
     """What a model's schema defines, itself among it."""
     definitions: dict[str, Any] = schema.pop("$defs", {})
     dialect = schema.pop(_DIALECT)
+    for one in [schema, *definitions.values()]:
+        _without_nothing(one.get("properties", {}))
     return {**definitions, name: schema, _DIALECT: dialect}
+
+
+def _without_nothing(properties: dict[str, Any]) -> None:
+    """What is left out is left out: after a key stands something."""
+    for name, given in properties.items():
+        if name not in MAY_BE_EMPTY and {"type": "null"} in given.get("anyOf", ()):
+            others = [one for one in given.pop("anyOf") if one != {"type": "null"}]
+            given.pop("default", None)
+            given.update(others[0] if len(others) == 1 else {"anyOf": others})
 
 
 def _with_used(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,13 @@ def test_a_document_is_a_correlation_a_filter_or_a_rule():
     assert "group-by" in schema["$defs"]["CorrelationSection"]["properties"]
 
 
+def test_a_key_that_nothing_follows_is_wrong_to_editors_too():
+    properties = rule_schema()["$defs"]["RuleDocument"]["properties"]
+    assert properties["burst"] == {"$ref": "#/$defs/BurstDocument"}
+    assert {"type": "null"} not in properties["by"]["anyOf"]
+    assert {"type": "null"} in properties["author"]["anyOf"]
+
+
 def test_the_schema_shows_spans_as_people_write_them():
     definitions = rule_schema()["$defs"]
     assert definitions["RuleDocument"]["properties"]["quiet"]["default"] == "1h"
