@@ -38,13 +38,12 @@ def _copy(cell: array[int]) -> array[int]:
 class SequenceState(State):
     """The matches of every key within the window, with the steps that each may serve."""
 
-    __slots__ = ("counts", "last_bit", "most", "table", "within_us")
+    __slots__ = ("counts", "last_bit", "table", "within_us")
 
     def __init__(self, rule: Rule, record: Record, pattern: Sequence_) -> None:
         super().__init__(rule, record)
         self.within_us = span_us(pattern.within)
         self.counts = tuple(step.count for step in pattern.steps)
-        self.most = sum(self.counts)
         self.last_bit = 1 << (len(self.counts) - 1)
         self.table: Table[array[int]] = self.by_key(self.within_us, _new, _copy)
 
@@ -73,11 +72,11 @@ class SequenceState(State):
         ref = event.ref
         if cell[0] == ref:
             return
-        if len(cell) > _HEAD and cell[-2] == ref:
+        if cell[-2] == ref:
             cell[-1] |= bits
         else:
             self._append(cell, at_us, ref, bits)
-        if bits & self.last_bit and (len(cell) - _HEAD) // _MATCH >= self.most:
+        if bits & self.last_bit:
             served = self._served(cell, len(cell), len(self.counts) - 1)
             if served:
                 self.fire(event, at_us, [EventRef(cell[i + 1]) for i in served], cell[served[0]])
@@ -92,7 +91,7 @@ class SequenceState(State):
         """The same state for another fold."""
         fork = object.__new__(SequenceState)
         State.__init__(fork, self.rule, record)
-        fork.within_us, fork.counts, fork.most, fork.last_bit = self.within_us, self.counts, self.most, self.last_bit
+        fork.within_us, fork.counts, fork.last_bit = self.within_us, self.counts, self.last_bit
         fork.table = self.table.fork(record.people)
         return fork
 
@@ -101,8 +100,7 @@ class SequenceState(State):
         past = _HEAD
         while past < len(cell) and cell[past] < start:
             past += _MATCH
-        if past > _HEAD:
-            del cell[_HEAD:past]
+        del cell[_HEAD:past]
         if len(cell) >= _HEAD + _MATCH * cell[1]:
             # Only now its last match is final: another selection of its event might have added a step to it.
             self._look_through(cell)

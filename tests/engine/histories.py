@@ -21,10 +21,10 @@ OLD_VPN = selection(ip="1.1.1.1")
 
 moves = st.tuples(
     st.integers(0, 6),
-    st.sampled_from(["anna", "Anna", "ben", None]),
+    st.sampled_from(["anna", "anna", "Anna", "ben", None]),
     st.sampled_from(["failure", "failure", "success"]),
     st.sampled_from(["1.1.1.1", "2.2.2.2", "3.3.3.3", "", "2001"]),
-    st.sampled_from(["Germany", "germany", "France", "Japan"]),
+    st.sampled_from(["Germany", "Germany", "germany", "France", "Japan"]),
 )
 
 
@@ -33,7 +33,9 @@ def histories(draw: st.DrawFn) -> list[Event]:
     """Events some minutes apart, often in the same second; some of a directory's people, some at a cut address."""
     after = timedelta()
     events = []
-    for number, (minutes, account, outcome, ip, country) in enumerate(draw(st.lists(moves, max_size=40))):
+    # Short ones are easy to read when they fail; in long ones windows end.
+    drawn = draw(st.lists(moves, max_size=10) | st.lists(moves, min_size=20, max_size=40))
+    for number, (minutes, account, outcome, ip, country) in enumerate(drawn):
         after += minutes * MINUTE
         who = {"account": account, "known": account == "ben"}
         events.append(event(number, after, outcome, **who, ip=ip, ip_partial=ip == "2001", country=country))
@@ -72,7 +74,7 @@ class Spared:
 
 spared = st.builds(
     Spared,
-    st.sampled_from([None, None, GERMAN]),
+    st.sampled_from([None, GERMAN]),
     st.sampled_from([
         (),
         (),

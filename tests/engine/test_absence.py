@@ -18,6 +18,7 @@ from alertbot.rules.hours import parse_window
 from alertbot.rules.model import Absence, Calendar, Rule
 from tests.engine import reference
 from tests.engine.build import ANY, FAILED, MINUTE, START, SUCCEEDED, UTC, at, event, found_by, rule
+from tests.engine.histories import Spared, spared
 
 HOUR = timedelta(hours=1)
 QUIET = Absence(HOUR, None)
@@ -37,6 +38,9 @@ def office(*hours: str, zone: ZoneInfo = BERLIN, closed: frozenset[date] = froze
     return Calendar("office", zone, tuple(parse_window(text) for text in hours), closed=closed)
 
 
+moves = st.tuples(st.integers(0, 25), st.sampled_from(["anna", "ben"]))
+
+
 @st.composite
 def gaps(draw: st.DrawFn) -> list[tuple[timedelta, timedelta]]:
     edges = sorted(draw(st.sets(st.integers(0, 200), max_size=6)))
@@ -45,25 +49,29 @@ def gaps(draw: st.DrawFn) -> list[tuple[timedelta, timedelta]]:
 
 @settings(deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(0, 25), st.sampled_from(["anna", "ben"])), max_size=25),
+    st.lists(moves, max_size=5) | st.lists(moves, min_size=12, max_size=25),
     st.integers(1, 20),
     gaps(),
     st.integers(0, 30),
+    spared,
 )
 def test_absence_is_its_definition(
-    steps: list[tuple[int, str]], within: int, unread: list[tuple[timedelta, timedelta]], more: int
+    steps: list[tuple[int, str]], within: int, unread: list[tuple[timedelta, timedelta]], more: int, left: Spared
 ) -> None:
     pattern = Absence(within * MINUTE, None)
     after, events = timedelta(), []
     for number, (minutes, account) in enumerate(steps):
         after += minutes * MINUTE
-        events.append(event(number, after, account=account))
+        country = ("Germany", "Japan")[number % 2]
+        events.append(event(number, after, account=account, ip=f"{1 + number % 3}.1.1.1", country=country))
     until = us(after + more * MINUTE)
     not_read = [(us(start), us(end)) for start, end in unread]
-    engine = Engine([rule(pattern)], "test", UTC, gaps={"login": not_read})
+    engine = Engine([rule(pattern, **left.settings)], "test", UTC, gaps={"login": not_read})
     engine.advance_to(until)
-    keys = reference.by_key(events, lambda e: e.account).values()
-    expected = [s for matches in keys for s in reference.absence(pattern, matches, UTC, until, not_read)]
+    keys = reference.by_key(left.counted(events), lambda e: e.account).values()
+    wanted = {e.id for e in events if left.wanted(e)}
+    silent = [s for matches in keys for s in reference.absence(pattern, matches, UTC, until, not_read)]
+    expected = [(last, at_us) for last, at_us in silent if last in wanted]
     assert silences(engine.fold_all(events)) == sorted(expected)
 
 

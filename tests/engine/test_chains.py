@@ -12,7 +12,7 @@ from alertbot.engine import Engine
 from alertbot.engine.counted import CountedState
 from alertbot.event import Event, id_of
 from alertbot.finding import Finding
-from alertbot.rules.model import Burst, Distinct, Each, Pattern, Rule, Sequence_, Source, Step, Temporal
+from alertbot.rules.model import Burst, Distinct, Each, Pattern, Rule, Selection, Sequence_, Source, Step, Temporal
 from tests.engine import reference
 from tests.engine.build import ANY, FAILED, MINUTE, SUCCEEDED, UTC, event, found_by, rule
 from tests.engine.histories import GERMAN, Spared, histories, spared, text
@@ -96,15 +96,22 @@ def test_temporal_is_its_definition(events: list[Event], bound: tuple[int, int |
 
 
 @settings(deadline=None)
-@given(histories(), st.integers(1, 2), st.integers(2, 30), st.booleans(), spared)
+@given(
+    histories(),
+    st.integers(1, 2),
+    st.lists(st.sampled_from(["taken", "failed", ANY, FAILED, SUCCEEDED]), min_size=2, max_size=3),
+    st.integers(2, 30),
+    st.booleans(),
+    spared,
+)
 def test_a_sequence_over_rules_is_its_definition(
-    events: list[Event], count: int, minutes: int, shadow: bool, left: Spared
+    events: list[Event], count: int, steps: list[str | Selection], minutes: int, shadow: bool, left: Spared
 ) -> None:
     """Rules that are not sent fire all the same; what waits for a sequence waits as for any rule; one event serves one step."""
     within = minutes * MINUTE
     guessing = Burst(2, 6 * MINUTE)
     taken = Sequence_(within, (Step(count, rule="guessing"), Step(1, SUCCEEDED)))
-    after = Sequence_(within, (Step(1, rule="taken"), Step(1, ANY), Step(1, rule="failed")))
+    after = Sequence_(within, tuple(Step(1, rule=one) if isinstance(one, str) else Step(1, one) for one in steps))
     rules = [
         rule(after, None, name="after"),
         rule(taken, None, name="taken", **left.settings),
@@ -115,7 +122,8 @@ def test_a_sequence_over_rules_is_its_definition(
     took: dict[int, tuple[int, ...]] = {}
     followed: list[tuple[int, tuple[int, ...]]] = []
     serve_taken = (lambda e: e.id in guessed, SUCCEEDED.test)
-    serve_after = (lambda e: e.id in took, ANY.test, FAILED.test)
+    fires = {"taken": lambda e: e.id in took, "failed": FAILED.test}
+    serve_after = [fires[one] if isinstance(one, str) else one.test for one in steps]
     for mine in reference.by_key(events, lambda e: e.account).values():
         guessed |= {f[1] for f in reference.burst(guessing, [e for e in mine if e.outcome == "failure"])}
         took |= reference.sequence(taken, left.counted(mine), lambda e, step: serve_taken[step](e), left.wanted)

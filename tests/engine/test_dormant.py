@@ -19,7 +19,13 @@ moves = st.tuples(st.integers(0, 9), st.sampled_from(["anna", "ben", "eve"]), st
 
 
 @settings(deadline=None)
-@given(st.lists(moves, max_size=40), st.integers(1, 8), st.integers(4, 20), st.booleans(), spared)
+@given(
+    st.lists(moves, max_size=10) | st.lists(moves, min_size=20, max_size=40),
+    st.integers(1, 8),
+    st.integers(4, 20),
+    st.booleans(),
+    spared,
+)
 def test_dormant_is_its_definition(
     steps: list[tuple[int, str, str]], silence: int, memory: int, by_account: bool, left: Spared
 ) -> None:

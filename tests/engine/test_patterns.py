@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alertbot.engine import Engine
+from alertbot.engine.distinct import DistinctState
 from alertbot.engine.sequence import SequenceState
 from alertbot.event import Event, id_of
 from alertbot.finding import Finding
-from alertbot.rules.model import Burst, Distinct, Each, FirstSeen, Selection, Sequence_, Step
+from alertbot.rules.model import Burst, Distinct, Each, FirstSeen, Pattern, Selection, Sequence_, Source, Spike, Step, Temporal
 from tests.engine import reference
 from tests.engine.build import ANY, FAILED, MINUTE, SUCCEEDED, UTC, event, firing_ids, found_by, rule, selection
 from tests.engine.histories import Spared, histories, spared, text
@@ -84,19 +87,28 @@ def test_sequence_is_its_definition(
 A, B, C = (selection(outcome=outcome) for outcome in "abc")
 
 
-@settings(max_examples=40, deadline=None)
+@st.composite
+def long_waits(draw: st.DrawFn) -> list[Event]:
+    """Many of the same one or two things, with all of them before and after."""
+    repeated = draw(st.sampled_from(["ab", "bc", "ac", "a", "b"]))
+    before = st.lists(st.sampled_from("abc"), max_size=4)
+    after = st.lists(st.sampled_from("abc"), min_size=1, max_size=6)
+    outcomes = draw(before) + draw(st.lists(st.sampled_from(repeated), min_size=16, max_size=26)) + draw(after)
+    return [event(n, n * MINUTE, outcome) for n, outcome in enumerate(outcomes)]
+
+
+@settings(max_examples=50, deadline=None)
 @given(
-    st.lists(st.sampled_from("aabbbbc"), min_size=25, max_size=60),
+    long_waits(),
     st.permutations([A, B, C]),
     st.sampled_from([(1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2), (3, 1)]),
     st.sampled_from([20, 60]),
 )
 def test_a_sequence_that_is_long_in_coming_is_its_definition(
-    outcomes: list[str], order: list[Selection], counts: tuple[int, ...], minutes: int
+    events: list[Event], order: list[Selection], counts: tuple[int, ...], minutes: int
 ) -> None:
     """Whatever of the many matches in its window it lets go of."""
     pattern = Sequence_(minutes * MINUTE, tuple(map(Step, counts, order)))
-    events = [event(n, n * MINUTE, outcome) for n, outcome in enumerate(outcomes)]
     expected = reference.sequence(pattern, events, lambda e, step: order[step].test(e))
     found = found_by([rule(pattern, None)], events)
     assert [(id_of(f.firing), tuple(id_of(ref) for ref in f.events)) for f in found] == expected
@@ -143,6 +155,15 @@ def test_first_seen_is_its_definition(
     assert firing_ids(found_by([rule(pattern, ANY, **left.settings)], events)) == sorted(expected)
 
 
+@pytest.mark.parametrize("step", [MINUTE, 11 * MINUTE])
+def test_a_key_with_one_value_at_a_time_is_small(step: timedelta) -> None:
+    engine = Engine([rule(Distinct(("ip",), 2, 10 * MINUTE))], "test", UTC)
+    engine.fold_all(event(n, n * step, ip=f"1.1.1.{n}" if step > 10 * MINUTE else "1.1.1.1") for n in range(9))
+    state = engine._settled.states[0]
+    assert isinstance(state, DistinctState)
+    assert isinstance(state.table.peek("anna"), tuple)
+
+
 def test_windows_include_both_ends() -> None:
     pattern = Burst(2, 10 * MINUTE)
     at_the_edge = [event(1, 0 * MINUTE), event(2, 10 * MINUTE)]
@@ -163,6 +184,23 @@ def test_only_looks_at_the_firing_event_and_not_at_what_was_counted() -> None:
     guarded = rule(Burst(2, 10 * MINUTE), only=admins, by=("ip",))
     assert found_by([guarded], [event(1, MINUTE), event(2, MINUTE, role="admin")])
     assert not found_by([guarded], [event(1, MINUTE, role="admin"), event(2, MINUTE)])
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [Burst(2, 2 * MINUTE), Distinct(("ip",), 2, 2 * MINUTE), Spike(2 * MINUTE, 1.5, 20 * MINUTE, 2), Temporal(1, 2 * MINUTE)],
+    ids=lambda pattern: type(pattern).__name__,
+)
+def test_what_only_did_not_want_extends_no_finding_of_before(pattern: Pattern) -> None:
+    def storm(start: int, role: str) -> list[Event]:
+        return [event(start + n, (start + n) * MINUTE, role=role, ip=f"1.1.1.{n % 2}") for n in range(4)]
+
+    heard = rule(Each(), name="heard", heard_only=True)
+    guarded = rule(pattern, name="guarded", only=selection(role="admin"))
+    if isinstance(pattern, Temporal):
+        guarded = replace(guarded, condition=None, sources=(Source("heard", ("account",)),))
+    (found,) = found_by([heard, guarded], [event(0, 0 * MINUTE), *storm(20, "admin"), *storm(30, "user")])
+    assert found.last_us == event(0, 23 * MINUTE).at_us
 
 
 def test_a_sequence_may_wait_for_the_firings_of_other_rules() -> None:

@@ -24,7 +24,7 @@ moves = st.tuples(st.integers(0, 4), st.sampled_from(["anna", "anna", "ben"]))
 
 @settings(deadline=None)
 @given(
-    st.lists(moves, max_size=60),
+    st.lists(moves, max_size=10) | st.lists(moves, min_size=20, max_size=60),
     st.integers(1, 4),
     st.sampled_from([0.5, 1.0, 1.1, 2.5, 3.0]),
     st.integers(4, 20),

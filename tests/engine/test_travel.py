@@ -31,6 +31,9 @@ PLACES = [
 ]
 
 
+moves = st.tuples(st.integers(0, 200), st.sampled_from(["anna", "ben"]), st.sampled_from(PLACES))
+
+
 def login(number: int, after: timedelta, country: str | None, city: str | None = None, **more: object) -> Event:
     return locate(event(number, after, "success", country=country, city=city, **more))
 
@@ -43,7 +46,7 @@ def ways(pattern: Travel, events: list[Event], **more: object) -> list[tuple[int
 
 @settings(deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(0, 200), st.sampled_from(["anna", "ben"]), st.sampled_from(PLACES)), max_size=30),
+    st.lists(moves, max_size=5) | st.lists(moves, min_size=15, max_size=30),
     st.sampled_from([100.0, 900.0, 5000.0]),
     st.sampled_from([0.0, 400.0, 1500.0]),
     st.sampled_from([None, 60 * MINUTE, 300 * MINUTE]),
