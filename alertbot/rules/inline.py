@@ -145,18 +145,29 @@ def _shown(value: Any) -> str:
 
 
 def _assign(candidates: Sequence[Sequence[int]]) -> dict[int, int]:
-    """A finding's number → the alert that it meets, as many pairs as there can be (augmenting paths)."""
+    """A finding's number → the alert that it meets, as many pairs as there can be (augmenting paths, the shortest first)."""
     alert_of: dict[int, int] = {}
-
-    def place(alert: int, tried: set[int]) -> bool:
-        for finding in candidates[alert]:
-            if finding not in tried:
-                tried.add(finding)
-                if finding not in alert_of or place(alert_of[finding], tried):
-                    alert_of[finding] = alert
-                    return True
-        return False
-
-    for alert in range(len(candidates)):
-        place(alert, set())
+    finding_of: dict[int, int] = {}
+    for start in range(len(candidates)):
+        reached: dict[int, int] = {}
+        finding = _free_finding(start, candidates, alert_of, reached)
+        while finding is not None:
+            alert = reached[finding]
+            alert_of[finding] = alert
+            finding_of[alert], finding = finding, finding_of.get(alert)
     return alert_of
+
+
+def _free_finding(
+    start: int, candidates: Sequence[Sequence[int]], alert_of: Mapping[int, int], reached: dict[int, int]
+) -> int | None:
+    """A finding that no alert has yet, for an alert or for one that could have another; `reached` says for which."""
+    waiting = [start]
+    for alert in waiting:
+        for finding in candidates[alert]:
+            if finding not in reached:
+                reached[finding] = alert
+                if finding not in alert_of:
+                    return finding
+                waiting.append(alert_of[finding])
+    return None

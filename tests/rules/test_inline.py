@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alertbot.event import GUEST_ID
 from alertbot.moments import iso
@@ -78,6 +81,29 @@ def test_alerts_are_told_apart_even_when_one_would_fit_several_findings(tmp_path
     both = THREE[:-1] + ", " + THREE[1:].replace("anna", "bob")
     assert result(tmp_path, both, "[{at: 2026-01-15 10:02}, {account: anna@example.com}]").passed
     assert result(tmp_path, both, "[{account: anna@example.com}, {at: 2026-01-15 10:02}]").passed
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(["ip 1", "ip 2", "country A", "country B"]), max_size=2, unique=True), max_size=4))
+def test_a_test_finds_as_many_pairs_as_there_can_be(tmp_path_factory, alerts):
+    """Four findings, of both addresses in both countries, against any alerts: the plainest way tries every order."""
+    findings = [("1", "A"), ("1", "B"), ("2", "A"), ("2", "B")]
+    wanted = [dict(one.split(" ") for one in alert) for alert in alerts]
+    fits = [[all(value in finding for value in one.values()) for finding in findings] for one in wanted]
+    most = max(sum(row[n] for row, n in zip(fits, order, strict=False)) for order in permutations(range(4)))
+    events = ", ".join(f"{{at: 2026-01-15, outcome: failure, ip: '{ip}', country: {country}}}" for ip, country in findings)
+    text = "title: x\ndetection: {a: {outcome: failure}}\ntests: [{it: x, events: [" + events + f"], alerts: {wanted}}}]\n"
+    (only,) = run_tests(book(tmp_path_factory.mktemp("rules"), text).rules)
+    assert (len(only.missing), len(only.unexpected)) == (len(wanted) - most, 4 - most)
+
+
+def test_thousands_of_alerts_that_fit_each_other_s_findings_are_told_apart(tmp_path):
+    events = "{at: 2026-01-15, outcome: failure, who: a@x.org, times: 1200, every: 1s}"
+    text = (
+        f"title: x\ndetection: {{a: {{outcome: failure}}}}\ntests: [{{it: x, events: [{events}], alerts: [{'{}, ' * 1200}]}}]\n"
+    )
+    (only,) = run_tests(book(tmp_path, text).rules)
+    assert only.passed
 
 
 def test_people_are_named_by_e_mail_though_their_account_is_an_id(tmp_path):
