@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alertbot.documents import Document
-from alertbot.event import Feed
+from alertbot.event import FEEDS, Feed
 from alertbot.rules.builder import Builder, Shared
 from alertbot.rules.calendars import unknown_holidays
 from alertbot.rules.condition import Condition, all_of, fields_of
@@ -193,6 +193,10 @@ class RuleBuilder(Builder):
     def _feeds(self, parsed: RuleDocument, conditions: list[Condition]) -> frozenset[Feed]:
         """The audit trail, the logins, or both where a selection names `feed`."""
         service = (parsed.logsource.service or "").lower()
+        if service not in FEEDS and (meant := closest(service, FEEDS)):
+            self.warn(
+                ("logsource", "service"), f"no events are of this service, so the rule looks at logins; did you mean {meant!r}?"
+            )
         if service == "audit":
             return frozenset({"audit"})
         names_feed = any("feed" in (fields_of(condition) or ()) for condition in conditions)

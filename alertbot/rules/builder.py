@@ -27,7 +27,7 @@ from alertbot.rules.unknown import unknown_value, unknown_values, warning_of
 from alertbot.rules.values import is_rule_name
 
 RESPOND_FIELDS = frozenset({*ATTRIBUTES, "date", "first", "last", "count", "level", "title"})
-_PLACEHOLDER = re.compile(r"\{([A-Za-z]{1,40})\}")
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_]{1,40})\}")
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -40,16 +40,25 @@ _WEEK = 7 * _DAY
 
 def doubt(rule: Rule, looks: Sequence[Condition], only: Condition | None, exemptions: Sequence[Condition], warn: Warn) -> None:
     """Warn of what is odd about a rule that looks at events with these conditions."""
-    reached = [one if only is None else all_of([one, only]) for one in looks]
+    firing = _firing(rule, looks)
+    reached = [one if only is None else all_of([one, only]) for one in firing]
     if not all(_can_match(condition, rule) for condition in looks):
         step = "its condition" if len(looks) == 1 else "the condition of one of its steps"
         warn((), f"can never fire: no event meets {step}")
-    elif only is not None and looks and not any(_can_match(one, rule) for one in reached):
+    elif only is not None and firing and not any(_can_match(one, rule) for one in reached):
         warn(("only",), "can never fire: no event that its condition selects meets this")
     else:
         for way, sentence in [*_silent_pattern(rule, looks), *_idle(rule, looks, reached, exemptions)]:
             warn(way, sentence)
     _quiet_by_choice(looks, exemptions, warn)
+
+
+def _firing(rule: Rule, looks: Sequence[Condition]) -> Sequence[Condition]:
+    """The conditions of which an event that makes the rule fire meets one: in a sequence, that of its last step; none where
+    another rule's firing is the last."""
+    if not isinstance(rule.pattern, Sequence_):
+        return looks
+    return looks[-1:] if rule.pattern.steps[-1].selection is not None else ()
 
 
 def _idle(
@@ -68,7 +77,9 @@ def _idle(
     for number, (exemption, condition) in enumerate(zip(rule.exemptions, exemptions, strict=True)):
         if not any(_can_match(all_of([one, condition]), rule) for one in looks):
             yield ("except", number, "match"), "excepts nothing: no event that the rule's condition selects meets this"
-        elif exemption.until is None and not any(_can_match(all_of([one, negate(condition)]), rule) for one in reached):
+        elif exemption.until is None and not all(
+            _can_match(all_of([one, negate(condition)]), rule) for one in {*looks, *reached}
+        ):
             yield ("except", number, "match"), "can never fire: every event that could make the rule fire is excepted"
     for number, raising in enumerate(rule.raises):
         lifted = raising.match.condition

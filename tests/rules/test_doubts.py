@@ -107,6 +107,36 @@ def test_a_value_that_no_event_has_is_warned_of(tmp_path, detection, expected):
     assert any(one.startswith(expected) for one in warnings(tmp_path, detection)), warnings(tmp_path, detection)
 
 
+SEQUENCE = "sequence: {within: 1h, steps: [{match: a}, {match: b}]}\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("only: {outcome: failure}", "only: can never fire: no event that its condition selects meets this"),
+        ("raise: [{match: {outcome: failure}, to: high}]", "raise[0].match: raises nothing: no event that could make"),
+        ("except: [{match: {outcome: failure}, why: x}]", "except[0].match: can never fire: every event that could make"),
+        ("only: {outcome: success}\nraise: [{match: {outcome: success}, to: high}]", None),
+        ("except: [{match: {outcome: success, role: guest}, why: x}]", None),
+    ],
+)
+def test_the_last_step_of_a_sequence_makes_it_fire(tmp_path, more, expected):
+    said = warnings(tmp_path, "{a: {outcome: failure}, b: {outcome: success}}", SEQUENCE + more)
+    assert [one.startswith(str(expected)) for one in said] == ([True] if expected else []), said
+
+
+def test_what_fires_last_by_another_rule_is_not_doubted(tmp_path):
+    steps = "sequence: {within: 1h, steps: [{match: a}, {match: 'rule:b'}]}\nonly: {outcome: success}"
+    under = BURST.replace("failure", "success")
+    assert book(tmp_path, f"title: x\ndetection: {{a: {{outcome: failure}}}}\n{steps}\n", under).warnings == ()
+
+
+def test_a_service_that_was_mistyped_is_warned_of(tmp_path):
+    (said,) = warnings(tmp_path, "{a: {ip: x}}", "logsource: {service: adit}")
+    assert said.endswith("so the rule looks at logins; did you mean 'audit'?")
+    assert warnings(tmp_path, "{a: {ip: x}}", "logsource: {service: onelogin.events}") == []
+
+
 def test_a_value_that_no_event_has_is_named_at_its_place(tmp_path):
     text = """
         title: x
