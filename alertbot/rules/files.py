@@ -62,10 +62,12 @@ def digest_of(paths: Iterable[Path]) -> str:
 
 
 def files_of(paths: Sequence[Path], mistakes: list[Mistake]) -> list[Path]:
-    """The rule files of all paths, each once."""
+    """The rule files of all paths, each once. A list or calendars named by themselves are read as what they are."""
     files: dict[Path, None] = {}
     for path in paths:
         found = rule_files(path) if path.is_dir() else [path]
+        if path.is_file() and (path.parent.name == LISTS or path.stem == CALENDARS):
+            continue
         if not found:
             mistakes.append(Mistake(str(path), 0, 0, "holds no rule file (*.yml)"))
         files |= dict.fromkeys(found)

@@ -68,6 +68,19 @@ def test_warnings_alone_are_no_mistake(here, capsys):
     assert summary == "1 rule, 1 test: fine (1 warning)"
 
 
+def test_a_list_or_calendars_can_be_checked_by_themselves(here, capsys):
+    write(here, "rules/lists/office.yml", "- 192.0.2.0/24\n")
+    write(here, "rules/calendars.yml", "berlin: {hours: 07:00-20:00}\n")
+    assert execute(["check", "rules/lists/office.yml", "rules/calendars.yml"]) == 0
+    assert capsys.readouterr().out == "0 rules, 0 tests: fine\n"
+    write(here, "rules/lists/office.yml", "- {valu: 192.0.2.0/24}\n")
+    write(here, "rules/calendars.yml", "berlin: {hours: 7-20}\n")
+    assert execute(["check", "rules/lists/office.yml", "rules/calendars.yml"]) == 1
+    said = capsys.readouterr().out
+    assert "rules/lists/office.yml:1:4: [0].valu: unknown key; did you mean `value`?" in said
+    assert "rules/calendars.yml:1:17: berlin.hours: must be days and hours" in said
+
+
 def test_check_hints_at_rules_without_tests(here, capsys):
     write(here, "rules/a.yml", GOOD.partition("tests:")[0])
     assert execute(["check", "rules"]) == 0
