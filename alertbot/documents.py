@@ -277,7 +277,8 @@ def _words(error: ErrorDetails) -> str:
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return f"must say which it is: {context.get('expected_tags', context.get('discriminator', ''))}"
     template = _TEMPLATES.get(kind)
-    return template.format(**context) if template else error["msg"][:1].lower() + error["msg"][1:]
+    bounds = {name: int(one) if isinstance(one, float) and one.is_integer() else one for name, one in context.items()}
+    return template.format(**bounds) if template else error["msg"][:1].lower() + error["msg"][1:]
 
 
 _TEMPLATES = {

@@ -233,6 +233,7 @@ def test_rules_over_rules_have_their_versions_in_their_own(tmp_path):
         ),
         ("id: 5", "a.yml:3:5: id: must be a UUID, like"),
         ("action: global", "a.yml:3:1: action: is not part of Sigma 2: write the shared keys into each rule"),
+        ("travel: {faster_than: 0}", "a.yml:3:23: travel.faster_than: must be more than 0"),
         ("travel: {faster_than: .inf}", "a.yml:3:23: travel.faster_than: must be a finite number"),
         ("spike: {within: 1h, count: 3, factor: .inf}", "a.yml:3:39: spike.factor: must be a finite number"),
         ("except: [{match: {account: a}, why: ''}]", "a.yml:3:37: except[0].why: is empty"),
