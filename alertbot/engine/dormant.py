@@ -20,10 +20,6 @@ def _never() -> int:
     return _NEVER
 
 
-def _same(last_us: int) -> int:
-    return last_us
-
-
 class DormantState(State):
     """When each key matched last."""
 
@@ -34,7 +30,7 @@ class DormantState(State):
         self.after_us = span_us(pattern.after)
         self.memory_us = span_us(pattern.memory)
         self.by_account = rule.by == ("account",)
-        self.last: Table[int] = self.by_key(self.memory_us, _never, _same)
+        self.last: Table[int] = self.by_key(self.memory_us, _never, None)
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match."""

@@ -110,11 +110,7 @@ class Engine:
 
     def fold_in_order(self, events: Iterable[Event]) -> list[Finding]:
         """The same over events that are in order, as a store gives them: each is let go as soon as it was folded."""
-        step = self._settled.step
-        last_us = None
-        for event in events:
-            step(event)
-            last_us = event.at_us
+        last_us = self._settled.fold(events)
         if last_us is not None:
             self._settled.advance({feed: max(last_us, now_us) for feed, now_us in self._now_us.items()})
         return sorted(self._settled.record.touched.values(), key=_by_firing)
@@ -166,15 +162,7 @@ class Engine:
         Whoever knows the date of the newest one that will come may tell it: what must be settled then is settled at once, while
         the processor still has it at hand.
         """
-        step = self._settled.step
-        for event in events:
-            if event.at_us >= self._wake_us:
-                self._wake_up(event.at_us)
-            if newest_us is None or newest_us - event.at_us <= self._settled_after_us:
-                self._tail.append(event)
-            else:
-                step(event)
-                self._mark = event.order
+        self._settled.fold(self._sure_to_settle(events, newest_us))
         self._move_mark()
 
     def fold_tail(self, at_once: int) -> Iterator[None]:
@@ -182,10 +170,9 @@ class Engine:
         that done and is quick."""
         self._wake_up(_NEVER)
         ahead = self._settled.fork()
-        for number, event in enumerate(self._tail, 1):
-            ahead.step(event)
-            if number % at_once == 0:
-                yield
+        for start in range(0, len(self._tail), at_once):
+            ahead.fold(self._tail[start : start + at_once])
+            yield
         self._ahead, self._ahead_events = ahead, len(self._tail)
 
     def resume(self, new: Iterable[Event], stored: Iterable[Finding]) -> Difference:
@@ -258,6 +245,20 @@ class Engine:
             del self._tail[-at_once:]
             yield
 
+    def _sure_to_settle(self, events: Iterable[Event], newest_us: int | None) -> Iterator[Event]:
+        """Of events that are loaded those that come before the tail, one after another; the others go into it."""
+        last = None
+        for event in events:
+            if event.at_us >= self._wake_us:
+                self._wake_up(event.at_us)
+            if newest_us is None or newest_us - event.at_us <= self._settled_after_us:
+                self._tail.append(event)
+            else:
+                last = event
+                yield event
+        if last is not None:
+            self._mark = last.order
+
     def _wake_up(self, at_us: int) -> None:
         """Let rules see events from a moment on that can matter to them later."""
         self._asleep = [(wake_us, place) for wake_us, place in self._asleep if wake_us > at_us]
@@ -275,7 +276,7 @@ class Engine:
         fold, folded = self._settled.fork(), 0
         for stored in open_at_last:
             while folded < len(self._tail) and self._tail[folded].at_us <= stored.last_us:
-                fold.step(self._tail[folded])
+                fold.fold(self._tail[folded : folded + 1])
                 folded += 1
             if self._adopted.take(stored, {**self._settled.record.touched, **fold.record.touched}.values()):
                 self._confirmed[stored.id] = stored
@@ -300,8 +301,7 @@ class Engine:
         self._changed = self._adopted.told(ahead.record.touched.values())
 
     def _extend(self, ahead: Fold, new: Sequence[Event]) -> None:
-        for event in new:
-            ahead.step(event)
+        ahead.fold(new)
         ahead.advance(self._now_us)
         self._tail.extend(new)
         self._ahead_events += len(new)
@@ -310,8 +310,7 @@ class Engine:
         for event in self._proposed:
             insort(self._tail, event, key=_ORDER)
         self._ahead = self._settled.fork()
-        for event in self._tail:
-            self._ahead.step(event)
+        self._ahead.fold(self._tail)
         self._ahead.advance(self._now_us)
         self._ahead_events = len(self._tail)
         self._compare(self._ahead)
@@ -337,9 +336,9 @@ class Engine:
             age = newest - tail[settled].at_us
             if age <= self._lateness_us or (age <= self._settle_us and settled >= too_many):
                 break
-            self._settled.step(tail[settled])
             settled += 1
         if settled:
+            self._settled.fold(tail[:settled])
             self._mark = tail[settled - 1].order
             del tail[:settled]
 

@@ -31,18 +31,6 @@ def _no_match() -> Now:
     return _NO_MATCH
 
 
-def _same(now: Now) -> Now:
-    return now
-
-
-def _same_int(last_us: int) -> int:
-    return last_us
-
-
-def _same_pair(pair: tuple[int, int]) -> tuple[int, int]:
-    return pair
-
-
 class FirstSeenState(State):
     """When each key began and what it shows now, and when each of its other values was seen last."""
 
@@ -54,8 +42,8 @@ class FirstSeenState(State):
         self.learn_us = span_us(pattern.learn)
         self.values_of = _values_of(pattern.each)
         self.groups = len(pattern.each)
-        self.keys: Table[Now] = self.by_key(self.memory_us, _no_match, _same)
-        self.values: Table[int] = self.by_place(self.memory_us, _never, _same_int)
+        self.keys: Table[Now] = self.by_key(self.memory_us, _no_match, None)
+        self.values: Table[int] = self.by_place(self.memory_us, _never, None)
 
     def step(self, event: Event, at_us: int, key: CellKey, *, fires: bool = True) -> None:
         """Fold one match; one without all of the values does not count."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from alertbot.engine.absence import AbsenceState, Gaps
 from alertbot.engine.plan import MOST_KINDS, Group, Plan
@@ -43,30 +43,36 @@ class Fold:
         self._groups = self.plan.bind(self.states, asleep)
         self._by_kind.clear()
 
-    def step(self, event: Event) -> None:
-        """Fold one event, which must not come before the one folded last."""
-        at_us = event.at_us
-        if self.record.first_event_us is None:
-            self.record.first_event_us = at_us
-        if event.known:
-            self._people.add(event.account)
-        for absence in self._absences:
-            if at_us > absence.next_due_us and event.feed in absence.rule.feeds:
-                absence.advance(at_us - 1)
-                self.record.fired.clear()  # a silence is no event: nothing waits for its firing
-        kind = self._kind_of(event)
-        groups = self._by_kind.get(kind)
-        if groups is None:
-            groups = self._groups_for(event, kind)
-        for test, takers in groups:
-            if test is None or test(event):
-                for key_of, steps in takers:
-                    key = "" if key_of is None else key_of(event)
-                    if key is not None:
-                        for step in steps:
-                            step(event, at_us, key)
-        if self.record.fired:
-            self._tell_listeners(event, at_us)
+    def fold(self, events: Iterable[Event]) -> int | None:
+        """Fold events in order, none before those folded so far; the date of the last one, None where there was none."""
+        # One loop over many events: what does not change from one to the next is looked up once.
+        record, people, absences, by_kind, kind_of = self.record, self._people, self._absences, self._by_kind, self._kind_of
+        fired = record.fired
+        at_us = None
+        for event in events:
+            at_us = event.at_us
+            if record.first_event_us is None:
+                record.first_event_us = at_us
+            if event.known:
+                people.add(event.account)
+            for absence in absences:
+                if at_us > absence.next_due_us and event.feed in absence.rule.feeds:
+                    absence.advance(at_us - 1)
+                    fired.clear()  # a silence is no event: nothing waits for its firing
+            kind = kind_of(event)
+            groups = by_kind.get(kind)
+            if groups is None:
+                groups = self._groups_for(event, kind)
+            for test, takers in groups:
+                if test is None or test(event):
+                    for key_of, steps in takers:
+                        key = "" if key_of is None else key_of(event)
+                        if key is not None:
+                            for step in steps:
+                                step(event, at_us, key)
+            if fired:
+                self._tell_listeners(event, at_us)
+        return at_us
 
     def _groups_for(self, event: Event, kind: object) -> list[Group]:
         """The conditions that this kind of event may match, with a test only where the kind leaves it open."""

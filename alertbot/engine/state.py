@@ -72,12 +72,12 @@ class State(ABC):
         """How many keys were let go before their time because made-up ones filled the memory."""
         return 0
 
-    def by_key(self, horizon_us: int, make: Callable[[], Cell], copied: Callable[[Cell], Cell]) -> Table[Cell]:
+    def by_key(self, horizon_us: int, make: Callable[[], Cell], copied: Callable[[Cell], Cell] | None) -> Table[Cell]:
         """A table of the rule's keys."""
         keep = Keep(self.record.people, self.rule.by)
         return Table(horizon_us, make, copied, most_keys=self.record.most_keys, keep=keep)
 
-    def by_place(self, horizon_us: int, make: Callable[[], Cell], copied: Callable[[Cell], Cell]) -> Table[Cell]:
+    def by_place(self, horizon_us: int, make: Callable[[], Cell], copied: Callable[[Cell], Cell] | None) -> Table[Cell]:
         """A table of tuples of which the rule's key is the first part."""
         keep = Keep(self.record.people, self.rule.by, inside=True)
         return Table(horizon_us, make, copied, most_keys=self.record.most_keys, keep=keep)
@@ -119,10 +119,6 @@ def _nothing() -> Finding:
     raise KeyError("an open finding is written before it is read")
 
 
-def _same(found: Finding) -> Finding:
-    return found
-
-
 class Switch:
     """Fires when a condition turns true for a key, extends while it is true, fires again after it was false.
 
@@ -138,7 +134,7 @@ class Switch:
     @classmethod
     def of(cls, state: State, horizon_us: int) -> Switch:
         """The switch of a new state. Findings are frozen, so a fork shares them."""
-        return cls(state, state.by_key(horizon_us, _nothing, _same))
+        return cls(state, state.by_key(horizon_us, _nothing, None))
 
     def turned_on(self, event: Event, at_us: int, key: CellKey, events: Sequence[EventRef], first_us: int) -> int:
         """The condition has turned true at this match; the flag that the cell must keep."""

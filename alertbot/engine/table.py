@@ -33,7 +33,7 @@ class Generation(dict[Hashable, Cell]):
 
     __slots__ = ("copied", "counted", "make", "mine", "most", "shared", "table", "together")
 
-    def __init__(self, table: Table[Cell], make: Callable[[], Cell], copied: Callable[[Cell], Cell]) -> None:
+    def __init__(self, table: Table[Cell], make: Callable[[], Cell], copied: Callable[[Cell], Cell] | None) -> None:
         super().__init__()
         self.table = ref(table)
         self.make = make
@@ -46,6 +46,13 @@ class Generation(dict[Hashable, Cell]):
 
     def __missing__(self, key: Hashable) -> Cell:
         # Every key that a fork touches comes by here once: so no step is taken for the sake of a name.
+        if self.together:
+            cell = self.shared[0].get(key)
+            if cell is not None:
+                copied = self.copied
+                if copied is not None:
+                    cell = self[key] = copied(cell)
+                return cell
         for layer in self.mine:
             cell = layer.get(key)
             if cell is not None:
@@ -54,7 +61,7 @@ class Generation(dict[Hashable, Cell]):
             for layer in self.shared:
                 cell = layer.get(key)
                 if cell is not None:
-                    cell = self.copied(cell)
+                    cell = cell if self.copied is None else self.copied(cell)
                     break
             else:
                 cell = self.make()
@@ -74,7 +81,7 @@ class Generation(dict[Hashable, Cell]):
 class Table(Generic[Cell]):
     """The two generations that count. `cells` is the one to read and write; it is exchanged by `turn`.
 
-    `half`: so many keys fill a generation. `keep` says which cells outlive that. `dropped` counts those that did not.
+    `copied`: None where cells are never changed in place. `half`: so many keys fill a generation. `keep` says which cells outlive that. `dropped` counts those that did not.
     """
 
     __slots__ = ("__weakref__", "_filled", "_span", "cells", "dropped", "half", "horizon_us", "keep", "turn_us")
@@ -83,7 +90,7 @@ class Table(Generic[Cell]):
         self,
         horizon_us: int,
         make: Callable[[], Cell],
-        copied: Callable[[Cell], Cell],
+        copied: Callable[[Cell], Cell] | None,
         *,
         most_keys: int = MOST_KEYS,
         keep: Keep | None = None,
@@ -166,7 +173,8 @@ class Table(Generic[Cell]):
                 del older[key]
         kept = {} if self.keep is None else self.keep.choose(older)
         self.dropped += len(older) - len(kept)
-        return {key: last.copied(cell) if shared else cell for key, (cell, shared) in kept.items()}
+        copied = last.copied
+        return {key: copied(cell) if shared and copied is not None else cell for key, (cell, shared) in kept.items()}
 
     def _start_empty(self) -> None:
         self.cells = Generation(self, self.cells.make, self.cells.copied)

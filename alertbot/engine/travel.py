@@ -29,16 +29,8 @@ def _nowhere() -> Last:
     return _NOWHERE
 
 
-def _same(last: Last) -> Last:
-    return last
-
-
 def _never() -> int:
     return _NEVER
-
-
-def _same_int(last_us: int) -> int:
-    return last_us
 
 
 def longest_way_us(pattern: Travel) -> int:
@@ -56,8 +48,8 @@ class TravelState(State):
         self.kmh = pattern.faster_than_kmh
         self.least_km = pattern.farther_than_km
         self.familiar_us = None if pattern.familiar is None else span_us(pattern.familiar)
-        self.last: Table[Last] = self.by_key(longest_way_us(pattern), _nowhere, _same)
-        self.used: Table[int] = self.by_place(self.familiar_us or 1, _never, _same_int)
+        self.last: Table[Last] = self.by_key(longest_way_us(pattern), _nowhere, None)
+        self.used: Table[int] = self.by_place(self.familiar_us or 1, _never, None)
 
     def step(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match; one without a place is skipped."""
