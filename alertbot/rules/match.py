@@ -7,7 +7,7 @@ any case unless `cased`, an absent field matches nothing but null. What looks on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, tzinfo
 from operator import attrgetter
 from typing import Any
@@ -149,16 +149,20 @@ def _some(tests: list[Test]) -> Test:
     return some
 
 
-def _alternatives(parts: Iterable[Condition], compiled: Callable[[Condition], Test]) -> list[Test]:
-    """The tests of parts one of which must hold. All wildcards of one field are one test: a list may hold thousands."""
+def _alternatives(parts: Sequence[Condition], compiled: Callable[[Condition], Test]) -> list[Test]:
+    """The tests of parts one of which must hold, in their order. All wildcards of one field are one test: a list may hold
+    thousands."""
     patterns: dict[tuple[str | None, bool], list[str]] = {}
-    tests: list[Test] = []
     for part in parts:
         if isinstance(part, Like):
             patterns.setdefault((part.field, part.cased), []).append(part.pattern)
-        else:
+    tests: list[Test] = []
+    for part in parts:
+        if not isinstance(part, Like):
             tests.append(compiled(part))
-    return [*tests, *(_on_text(field, like(several, cased=cased)) for (field, cased), several in patterns.items())]
+        elif several := patterns.pop((part.field, part.cased), None):
+            tests.append(_on_text(part.field, like(several, cased=part.cased)))
+    return tests
 
 
 def _test(condition: Condition) -> Test:
