@@ -19,6 +19,8 @@ Kind = Mapping[str, tuple[str, ...]]
 
 AUDIT_ONLY = frozenset({"actionType", "product", "location", "target", "entries", "context"})
 LOGIN_ONLY = frozenset({"outcome", "method", "reason"})
+ALWAYS = frozenset({"portal", "id", "date", "feed", "actionId", "known", "ipPartial", "hourDoubtful"})
+"""Fields that every event has."""
 VALUES: Mapping[str, frozenset[str]] = {
     "feed": frozenset({"login", "audit"}),
     "outcome": frozenset({"success", "failure", "session"}),
@@ -73,6 +75,8 @@ def _leaf_holds(leaf: Any, kind: Kind) -> bool | None:
         return None
     if field in VALUES and isinstance(leaf, Is | Like) and _meets_none(leaf, VALUES[field]):
         return False
+    if isinstance(leaf, Present) and field in ALWAYS:
+        return True
     if field not in kind:
         return None
     texts = kind[field]
