@@ -140,6 +140,8 @@ class CorrelationBuilder(Builder):
                         (_SECTION, "aliases", alias, name), f"is none of the rules of this correlation{hint}", at_key=True
                     )
         counted = section.condition.field if section.condition is not None else []
+        for alias in section.aliases.keys() - {*section.group_by, *counted}:
+            self.warn((_SECTION, "aliases", alias), "nothing uses this alias", at_key=True)
         self._twice(section.group_by)
         sources = []
         for name in dict.fromkeys(known):

@@ -147,6 +147,11 @@ def test_an_alias_is_another_field_in_each_rule(tmp_path):
     assert findings(book, event(1, 0, login="anna@x.org"), event(2, 1, "success", email="bob@x.org")) == []
 
 
+def test_an_alias_that_nothing_uses_is_warned_of(tmp_path):
+    section = f"type: temporal, rules: [failed, ok], group-by: [account], timespan: 10m, {ALIASES}"
+    assert [one.message for one in loaded(tmp_path, section).warnings] == ["correlation.aliases.who: nothing uses this alias"]
+
+
 def test_an_alias_can_be_what_is_counted(tmp_path):
     section = f"type: value_count, rules: [failed, ok], timespan: 10m, condition: {{field: who, gte: 2}}, {ALIASES}"
     book = loaded(tmp_path, section)
