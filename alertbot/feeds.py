@@ -33,8 +33,8 @@ class FeedState:
     """One feed. `is_new`: it was never read to its end.
 
     `now_us`: the portal's clock when it was read to its end last. `owed_us`: from there on are events that the engine at work
-    has not folded in order. `read_us` and `good_us`: when it was read to its end, and when what was read then was evaluated, by
-    the bot's own clock.
+    has not folded in order; `unjudged`: the dates of those, but for what is history. `read_us` and `good_us`: when it was read
+    to its end, and when what was read then was evaluated, by the bot's own clock.
     """
 
     feed: Feed
@@ -44,6 +44,7 @@ class FeedState:
     gaps: tuple[Span, ...] = ()
     now_us: int | None = None
     owed_us: int | None = None
+    unjudged: set[int] = field(default_factory=set)
     read_us: int | None = None
     good_us: int | None = None
 

@@ -5,17 +5,17 @@ before its commit: after a crash or a failed commit at any point, what was befor
 again. Feeds are polled one beside the other; both are events of one engine, in the order of their dates.
 
 The engine's state is never stored. At the start, after a catch-up, when a row comes too late for the engine, and when rules
-change, an engine is built from the stored events beside the one at work, and takes over when it has seen all of them.
+change, a successor is built from the stored events beside the one at work, and takes over when it has seen all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from contextlib import suppress
 from datetime import timedelta
-from itertools import count, islice
+from itertools import count
 
 import msgspec
 import structlog
@@ -24,12 +24,11 @@ from alertbot.catchup import CatchUp
 from alertbot.commit import Brought, Committer, InStore
 from alertbot.config import PortalSettings
 from alertbot.engine import Difference, Engine
-from alertbot.engine.engine import SETTLE_AFTER
 from alertbot.engine.table import MOST_KEYS
 from alertbot.enrichment import Enrichment
 from alertbot.errors import PortalError, StaleIncident, StoreError
 from alertbot.event import FEEDS, Event, Feed
-from alertbot.feeds import Feeds, FeedState, Stage, earliest, gaps_between, is_begun_only, judging, looked_at, looking_at
+from alertbot.feeds import Feeds, FeedState, Stage, earliest, gaps_between, is_begun_only, looked_at, looking_at
 from alertbot.incidents import Watch
 from alertbot.moments import span_us, to_us
 from alertbot.portal.client import PortalClient
@@ -38,20 +37,16 @@ from alertbot.portal.history import Batch, HistoryReader, Range
 from alertbot.portal.notes import Note
 from alertbot.portal.ranges import join
 from alertbot.rules.model import Rule
-from alertbot.store.events import decode
+from alertbot.ruling import Rules, Ruling
 from alertbot.store.records import DROPPED, PortalState, RuleVersion
 from alertbot.store.store import Store
+from alertbot.successor import AT_ONCE, Successor
 from alertbot.versions import Versions
 
 REBUILD_EVERY = timedelta(minutes=1)
 TRY_AGAIN_EVERY = timedelta(seconds=5)
 TRIES = 8
 """So often a poll is decided anew when people change its incidents at the same time."""
-
-SLICE = 1_000
-"""So many events are fetched from the store at once by a build."""
-AT_ONCE = 100
-"""So many events are folded at once by a build, a millisecond or two, before it gives way to polls and messages."""
 
 log = structlog.get_logger("alertbot.watch")
 
@@ -79,8 +74,7 @@ class PortalWatch:
     ) -> None:
         self.settings = settings
         self.ready = asyncio.Event()
-        self._rules = _in_force(rules, settings)
-        self._next_rules: dict[str, Rule] | None = None
+        self._ruling = Ruling(settings, rules)
         self._client = client
         self._store = store
         self._in_store = in_store
@@ -96,9 +90,11 @@ class PortalWatch:
         self._engine: Engine | None = None
         self._versions = Versions(settings.name)
         self._building: asyncio.Task[None] | None = None
+        self._built_at = monotonic()
+        self._pause = timedelta()
         self._feeds = Feeds()
         self._urgent = asyncio.Event()
-        self._meanwhile: list[Event] = []
+        self._successor: Successor | None = None
         self._portal_now_us = 0
         self._dropped: dict[str, int] | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -109,12 +105,12 @@ class PortalWatch:
         self._state = await self._in_store(self._store.portal, name)
         self._versions.add(await self._in_store(self._store.rule_versions, name))
         self._enrichment.take_up(await self._in_store(self._store.people, name))
-        await self._begin_feeds(self._rules)
+        await self._begin_feeds()
 
-    async def _begin_feeds(self, rules: Mapping[str, Rule]) -> None:
-        """Read what rules look at from where the store ends."""
+    async def _begin_feeds(self) -> None:
+        """Read what the rules that are wanted look at from where the store ends."""
         name = self.settings.name
-        for feed in sorted(looked_at(rules.values()) - self._feeds.by_name.keys()):
+        for feed in sorted(looked_at(self._ruling.wanted.values()) - self._feeds.by_name.keys()):
             covered = await self._in_store(self._store.coverage, name, feed)
             ranges = join(Range(*pair) for pair in covered)
             newest_us = await self._in_store(self._store.newest_us, name, feed)
@@ -181,15 +177,9 @@ class PortalWatch:
 
         What does not decide findings (titles, texts, levels, routes) is in force at once.
         """
-        changed = _in_force(rules, self.settings)
         async with self._one_at_a_time:
-            current = self._rules if self._next_rules is None else self._next_rules
-            if _deciding(changed) == _deciding(current) == _deciding(self._rules):
-                self._rules, self._next_rules = changed, None
-                return
-            await self._begin_feeds(changed)
-            self._next_rules = changed
-            self._urgent.set()
+            self._ruling.change(rules)
+            await self._begin_feeds()
             self._look_what_to_build()
 
     async def close(self) -> None:
@@ -213,8 +203,8 @@ class PortalWatch:
         else:
             await self._store_only(one, brought, complete=batch.complete)
         self._enrichment.stored(people)
-        if self._building is not None and not self._building.done():
-            self._meanwhile.extend(events)
+        if self._successor is not None:
+            self._successor.meanwhile.extend(events)
         self._look_what_to_build()
 
     def _know_gaps(self, one: FeedState, gaps: tuple[tuple[int, int], ...]) -> None:
@@ -242,12 +232,14 @@ class PortalWatch:
                 rebuild_from_us=self._feeds.owed_us({one.feed: owed_us}),
                 last_poll_us=now_us if one.feed == "login" else self._state.last_poll_us,
             )
-            await self._commit(state, difference, brought, last_good_us=one.good_us, dropped=engine.dropped)
+            unjudged = frozenset(event.at_us for event in brought.events)
+            await self._commit(state, difference, brought, unjudged=unjudged, last_good_us=one.good_us, dropped=engine.dropped)
         except BaseException:
             engine.drop()
             raise
         engine.accept()
         one.owed_us, one.good_us = owed_us, now_us
+        one.unjudged.update(event.at_us for event in difference.deep)
 
     def _move_clock(self, engine: Engine, one: FeedState) -> None:
         if one.now_us is not None:
@@ -269,6 +261,8 @@ class PortalWatch:
         state = msgspec.structs.replace(state, rebuild_from_us=self._feeds.owed_us({one.feed: owed_us}))
         await self._commit(state, Difference((), (), ()), brought, versions, last_good_us=one.good_us)
         one.owed_us, one.stage = owed_us, Stage.PART
+        if not one.is_new:
+            one.unjudged.update(event.at_us for event in brought.events)
         if complete:
             one.is_new, one.stage = False, Stage.WHOLE
             one.read_us = _now_us()  # good as soon as it is evaluated: until then the silence before it counts
@@ -277,9 +271,8 @@ class PortalWatch:
         """Rules that look at a feed are in force since its first complete read, at the earliest: what was before is history,
         and they have judged none of it yet.
         """
-        rules = self._rules if self._next_rules is None else self._next_rules
         since_us = max(newest_us, self._state.evaluated_to_us or 0)
-        return [self._versions.at(rule, since_us) for rule in looking_at(rules, feed)]
+        return [self._versions.at(rule, since_us) for rule in looking_at(self._ruling.wanted, feed)]
 
     async def _commit(
         self,
@@ -289,17 +282,21 @@ class PortalWatch:
         versions: Sequence[RuleVersion] = (),
         *,
         last_good_us: int | None,
+        rules: Rules | None = None,
+        unjudged: Set[int] = frozenset(),
         dropped: dict[str, int] | None = None,
     ) -> None:
-        """Store what follows. `dropped`: which rules of the engine at work let keys go before their time, and how many."""
+        """Store what follows by the rules at work, or by others. `dropped`: which of the engine's rules let keys go before
+        their time, and how many.
+        """
         since_us = self._versions.since_us | {(v.rule, v.version): v.since_us for v in versions}
         state = self._with_reading(state)
         async with self._committer.turn:
             for tried in count(1):
                 commit = await self._committer.prepare(
                     state,
-                    self._rules,
-                    Watch(state.watching_since_us or 0, since_us),
+                    self._ruling.at_work if rules is None else rules,
+                    Watch(state.watching_since_us or 0, since_us, unjudged),
                     self._portal_now_us,
                     brought=brought,
                     changed=difference.changed,
@@ -342,87 +339,82 @@ class PortalWatch:
 
     @property
     def _must_build(self) -> bool:
-        return self._feeds.can_build and (self._next_rules is not None or self._feeds.want_an_engine)
+        return self._feeds.can_build and (
+            not self._ruling.is_settled or self._feeds.want_an_engine or bool(self._feeds.by_name.keys() - self._wanted_feeds)
+        )
+
+    @property
+    def _wanted_feeds(self) -> frozenset[Feed]:
+        return looked_at([*self._ruling.at_work.values(), *self._ruling.wanted.values()])
+
+    @property
+    def _is_urgent(self) -> bool:
+        """Whether the engine at work does not know a feed or the rules; what came late to it can wait."""
+        return not self._ruling.is_settled or any(one.stage is Stage.WHOLE for one in self._feeds.by_name.values())
 
     def _look_what_to_build(self) -> None:
-        """Have an engine built where one is wanted: at once where none knows the logins, else with what comes in a minute."""
+        """Have a successor built where one is wanted: at once where the engine at work does not know a feed or the rules, else
+        with what comes in a minute."""
         if not self._must_build:
             return
-        if any(one.stage is Stage.WHOLE for one in self._feeds.by_name.values()):
+        if self._is_urgent:
             self._urgent.set()
         if self._building is None or self._building.done():
             self._building = asyncio.create_task(self._build_until_in_order(), name=f"build {self.settings.name}")
 
     async def _build_until_in_order(self) -> None:
         while self._must_build:
+            await self._pause_between_builds()
             self._urgent.clear()
-            pause = REBUILD_EVERY
+            is_urgent, self._pause = self._is_urgent, timedelta()
             try:
                 async with self._builds:
                     await self._build()
             except StoreError as exc:
                 log.error("build.failed", portal=self.settings.name, error=str(exc))  # noqa: TRY400 -- a sentence for people
-                pause = TRY_AGAIN_EVERY
+                self._pause = TRY_AGAIN_EVERY
             except Exception:
                 log.exception("build.broken", portal=self.settings.name)
-            if self._must_build:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._urgent.wait(), pause.total_seconds())
+                self._pause = REBUILD_EVERY
+            else:
+                self._pause = self._pause if is_urgent else REBUILD_EVERY
+            self._built_at = self._monotonic()
+
+    async def _pause_between_builds(self) -> None:
+        left = self._built_at + self._pause.total_seconds() - self._monotonic()
+        if left > 0 and not self._urgent.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._urgent.wait(), left)
 
     async def _build(self) -> None:
-        rules = self._rules if self._next_rules is None else self._next_rules
-        settings = self.settings
-        stream = self._store.bodies(self.settings.name)
+        name = self.settings.name
+        successor = Successor(
+            self.settings, self._ruling.wanted, self._feeds, self._store, self._in_store, most_keys=self._most_keys
+        )
         try:
             async with self._one_at_a_time:
-                # What is stored from here on comes in `_meanwhile`, and is not in the stream: it shows the store as it is now.
-                newest_us = await self._in_store(self._store.newest_us, self.settings.name)
-                bodies = await self._in_store(_slice, stream)
-                self._meanwhile = []
-                whole = self._feeds.whole
-                judges = judging(rules, whole)
-                engine = Engine(
-                    tuple(judges.values()),
-                    settings.name,
-                    settings.zone,
-                    settings.lateness,
-                    gaps=self._feeds.gaps,
-                    most_keys=self._most_keys,
-                )
-                since_us = await self._settled_since(judges, newest_us)
-            if since_us is not None:
-                engine.begin(since_us)
-            log.debug("build.began", portal=self.settings.name, since=since_us)
-            while bodies:
-                for start in range(0, len(bodies), AT_ONCE):
-                    engine.load(map(decode, bodies[start : start + AT_ONCE]), newest_us)
-                    await self._give_way()
-                bodies = await self._in_store(_slice, stream)
+                since_us = await successor.begin(self._state, self._versions)
+                self._successor = successor
+            log.debug("build.began", portal=name, since=since_us)
+            async for _ in successor.load():
+                await self._give_way()
+                if self._is_outdated(successor):
+                    return
+            log.debug("build.loaded", portal=name)
+            retired = self._engine
+            async with self._one_at_a_time:
+                if self._is_outdated(successor):
+                    return
+                await self._exchange(successor)
         finally:
-            await self._in_store(stream.close)
-        for _ in engine.fold_tail(AT_ONCE):
-            await self._give_way()
-        log.debug("build.loaded", portal=self.settings.name)
-        retired = self._engine
-        async with self._one_at_a_time:
-            await self._exchange(engine, rules, [self._feeds[feed] for feed in sorted(whole)])
+            self._successor = None
+            await successor.close()
         for _ in retired.let_go(AT_ONCE) if retired is not None else ():
             await self._give_way()
 
-    async def _settled_since(self, rules: dict[str, Rule], newest_us: int | None) -> int | None:
-        """The moment before which all that these rules found is stored and stands, so that the past can be gone through
-        quickly; None where it cannot: where rules are new, and where something came that is older than what was judged."""
-        state, evaluated_us = self._state, self._state.evaluated_to_us
-        if newest_us is None or evaluated_us is None:
-            return None
-        since_us = min(newest_us - span_us(max(SETTLE_AFTER, self.settings.lateness)), evaluated_us)
-        if state.rebuild_from_us is not None and state.rebuild_from_us < since_us:
-            return None
-        if self._versions.beginning(rules.values(), evaluated_us):
-            return None
-        if await self._in_store(self._store.meta, DROPPED + state.name) not in (None, "{}"):
-            return None
-        return since_us
+    def _is_outdated(self, successor: Successor) -> bool:
+        """Whether the rules were edited again. Where no engine is at work, one with the rules before is better than none."""
+        return self._engine is not None and not self._ruling.wants(successor.rules)
 
     async def _give_way(self) -> None:
         """Let others have their turn; a poll that is being evaluated and stored, all of it."""
@@ -431,86 +423,39 @@ class PortalWatch:
             async with self._one_at_a_time:
                 pass
 
-    async def _exchange(self, engine: Engine, rules: dict[str, Rule], known: list[FeedState]) -> None:
-        """Let the new engine take over: what it finds otherwise than the store says is decided and committed."""
-        before, self._rules = self._rules, rules
-        try:
-            await self._take_over(engine, [one for one in known if one.is_whole])
-        except BaseException:
-            self._rules = before
-            raise
-        if self._next_rules is rules:
-            self._next_rules = None
-        if self._feeds.is_all_read:
-            self.ready.set()
-
-    async def _take_over(self, engine: Engine, known: list[FeedState]) -> None:
-        """`known`: the feeds of which the engine knows all."""
-        state, name = self._state, self.settings.name
-        evaluated_us = state.evaluated_to_us
-        since_us = state.watching_since_us or 0 if evaluated_us is None else evaluated_us
-        new_versions = self._versions.beginning(engine.rules, since_us)
-        floor_us = min(x for x in (engine.mark_us, state.rebuild_from_us, evaluated_us or 0) if x is not None)
-        floor_us = max(floor_us, engine.since_us)
-        may_go_on_us = min(floor_us, engine.since_us - engine.goes_on_us) if engine.since_us > 0 else floor_us
-        fresh = {(v.rule, v.version) for v in new_versions}
-        ours = {(rule.name, rule.version) for rule in engine.rules}
-        stored = await self._in_store(self._store.findings, name, touched_since_us=None if fresh else may_go_on_us)
-        kept_us = state.kept_from_us or 0
-        comparable = [
-            f
-            for f in (one.finding for one in stored)
-            if (f.rule, f.version) in ours
-            and (f.last_us >= may_go_on_us or ((f.rule, f.version) in fresh and f.first_us >= kept_us))
-        ]
+    async def _exchange(self, successor: Successor) -> None:
+        """Let the successor take over: what it finds otherwise than the store says is decided and committed."""
+        engine, known = successor.engine, successor.known
         for one in known:
             self._move_clock(engine, one)
-        difference = engine.resume(self._meanwhile, comparable)
-        changed = [f for f in difference.changed if f.last_us >= floor_us or (f.rule, f.version) in fresh]
-        newest = await self._in_store(self._store.newest_us, name)
-        owed = {
-            feed: earliest((), [event for event in difference.deep if event.feed == feed])
-            if one in known
-            else earliest([one.owed_us, evaluated_us])  # rules that wait for it have yet to judge what comes from now on
-            for feed, one in self._feeds.by_name.items()
-        }
-        silent_since_us = earliest(one.good_us for one in known if one.stage is Stage.WHOLE)
-        state = msgspec.structs.replace(
-            state,
-            evaluated_to_us=newest if newest is not None else evaluated_us,
-            rebuild_from_us=self._feeds.owed_us(owed),
-            last_poll_us=max(state.last_poll_us or 0, self._feeds["login"].read_us or 0) or None,
+        succession = await successor.succeed(self._state, self._versions)
+        wanted = looked_at([*successor.rules.values(), *self._ruling.wanted.values()])
+        await self._commit(
+            succession.state,
+            succession.difference,
+            Brought(coverage={feed: () for feed in FEEDS if feed not in wanted}),
+            succession.versions,
+            last_good_us=succession.last_good_us,
+            rules=self._ruling.in_words_of_today(successor.rules),
+            unjudged=frozenset().union(*(one.unjudged for one in known)),
+            dropped=engine.dropped,
         )
-        wanted = looked_at([*self._rules.values(), *(self._next_rules or {}).values()])
-        unread = Brought(coverage={feed: () for feed in FEEDS if feed not in wanted})
-        difference = Difference(tuple(changed), difference.gone, ())
-        last_good_us = silent_since_us or self._state.last_poll_us
-        await self._commit(state, difference, unread, new_versions, last_good_us=last_good_us, dropped=engine.dropped)
         engine.accept()
-        self._engine, self._meanwhile = engine, []
+        self._engine = engine
+        self._ruling.take_over(successor.rules)
         for feed, one in self._feeds.by_name.items():
-            one.owed_us = owed[feed]
+            one.owed_us = succession.owed_us[feed]
         for one in known:
             one.good_us = one.read_us if one.stage is Stage.WHOLE else one.good_us
             one.stage = Stage.AT_WORK
+            one.unjudged = {event.at_us for event in succession.deep if event.feed == one.feed}
         for feed in self._feeds.by_name.keys() - wanted:
             del self._feeds.by_name[feed]
             self._catch_up.left(feed)
-        log.debug("build.done", portal=name, findings=len(changed))
+        log.debug("build.done", portal=self.settings.name, findings=len(succession.difference.changed))
+        if self._feeds.is_all_read:
+            self.ready.set()
 
 
 def _now_us() -> int:
     return time.time_ns() // 1_000
-
-
-def _in_force(rules: Sequence[Rule], settings: PortalSettings) -> dict[str, Rule]:
-    return {rule.name: rule.in_zone(settings.zone) for rule in rules if rule.mode != "off"}
-
-
-def _deciding(rules: dict[str, Rule]) -> dict[str, str]:
-    """What of the rules decides findings."""
-    return {name: rule.version for name, rule in rules.items()}
-
-
-def _slice(stream: Iterator[bytes]) -> list[bytes]:
-    return list(islice(stream, SLICE))

@@ -1,69 +1,28 @@
-"""The watch over one portal, in this process: a served portal, a store, and what a poll leaves there."""
+"""The watch over one portal: what a poll leaves in the store, and who waits for whom."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
-from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from alertbot.cli import execute
-from alertbot.commit import Committer
 from alertbot.errors import NotAllowed
-from alertbot.portal.client import PortalClient
-from alertbot.rules.model import Burst, Each, Rule
+from alertbot.rules.model import Burst, Each
 from alertbot.sandbox.faults import Fault, FaultKind
 from alertbot.sandbox.intake import parse_member
-from alertbot.sandbox.portal import SandboxPortal
-from alertbot.sandbox.server import Server
-from alertbot.settings import PortalSettings
 from alertbot.store.records import DROPPED
 from alertbot.store.store import Store
-from alertbot.tell import Outlet
-from alertbot.watch import PortalWatch
 from tests.engine.build import ANY, MINUTE, rule
 from tests.sandbox.serving import NOW, portal
+from tests.watching import fail, until, watched, watching
 
 TURNS = 500
 """So many turns of the loop are far more than an engine needs that may be built."""
-
-
-@asynccontextmanager
-async def watched(store: Store, served: SandboxPortal, rules: Sequence[Rule], **more: Any) -> AsyncIterator[PortalWatch]:
-    """A watch that has not polled yet."""
-
-    async def in_store(function: Callable[..., Any], *args: object, **named: object) -> Any:
-        await asyncio.sleep(0)
-        return function(*args, **named)
-
-    async with Server(served), httpx.AsyncClient() as http:
-        settings = PortalSettings(name="main", url=served.url, api_key=SecretStr(served.key.token))
-        outlet = Outlet(portal="main", channel="#security", zone=ZoneInfo("UTC"), portal_url=served.url)
-        committer = Committer(store, in_store, outlet, old_news=timedelta(hours=1), clock=lambda: time.time_ns() // 1_000)
-        client = PortalClient(settings, http)
-        watch = PortalWatch(settings, rules, client, store, in_store, committer, **more)
-        await watch.open()
-        yield watch
-        await watch.close()
-
-
-@asynccontextmanager
-async def watching(store: Store, served: SandboxPortal, **more: Any) -> AsyncIterator[PortalWatch]:
-    """A watch that has polled once and evaluated what it read."""
-    async with watched(store, served, [rule(Burst(3, 10 * MINUTE))], **more) as watch:
-        await watch.poll()
-        await watch.ready.wait()
-        yield watch
 
 
 async def test_keys_that_a_flood_pushed_out_are_counted_and_shown_by_status(
@@ -151,3 +110,32 @@ async def test_logins_are_judged_while_the_audit_trail_is_long_or_fails_and_its_
                 while store.portal("main").rebuild_from_us is not None:  # noqa: ASYNC110 -- a store has no event to wait for
                     await asyncio.sleep(0.01)
             assert sum(one.finding.rule == "deleted" and one.history for one in store.findings("main")) == 2_300
+
+
+async def test_what_comes_too_late_for_the_engine_is_put_in_order_by_one_rebuild_a_minute(tmp_path: Path) -> None:
+    """Rules that change meanwhile do not wait for that, and their engine knows what came late too."""
+    served = portal()
+    clock = 0.0
+    with Store.open(f"sqlite:///{tmp_path}/alertbot.db", write=True) as store, capture_logs() as logged:
+
+        def owed() -> bool:
+            return store.portal("main").rebuild_from_us is not None
+
+        async with watching(store, served, monotonic=lambda: clock) as watch:
+            fail(served, "clock", 20, -4 * 3_600)  # all before it is settled
+            await watch.poll()
+            fail(served, "late", 60)
+            await watch.poll()
+            await until(lambda: not owed())
+            fail(served, "late", 59)
+            await watch.poll()
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            fail(served, "late", 58)
+            await watch.poll()
+            assert owed()
+            assert len([line for line in logged if line["event"] == "build.began"]) == 2
+            await watch.change_rules([rule(Burst(2, 10 * MINUTE), version="2")])
+            await until(lambda: not owed())
+            [found] = [one.finding for one in store.findings("main") if one.finding.version == "2" and not one.gone]
+            assert found.count == 3

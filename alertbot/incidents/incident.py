@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -218,14 +218,20 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Since when findings are news: after the newest event of the first read, and since a rule's version is in force."""
+    """Since when findings are news: after the newest event of the first read, and since a rule's version is in force.
+
+    `unjudged`: the dates of events that no version has judged before. They are news also where they are older than the version:
+    what the portal shows late must not get lost between two of them.
+    """
 
     portal_us: int
     versions_us: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    unjudged: Set[int] = frozenset()
 
     def is_news(self, found: Finding) -> bool:
         """A finding that began in history and that a later event extends is news."""
-        return found.last_us > max(self.portal_us, self.versions_us.get((found.rule, found.version), self.portal_us))
+        since_us = self.versions_us.get((found.rule, found.version), self.portal_us)
+        return found.last_us > self.portal_us and (found.last_us > since_us or found.last_us in self.unjudged)
 
 
 @dataclass(frozen=True, slots=True)

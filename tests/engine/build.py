@@ -33,13 +33,19 @@ ANY = Selection(test=lambda event: True, fingerprint="any")
 
 def rule(pattern: Pattern, condition: Selection | None = FAILED, name: str = "rule", **more: object) -> Rule:
     """A rule that looks at logins, by account unless told otherwise."""
-    settings = {"by": ("account",), "quiet": timedelta(hours=1), "feeds": frozenset({"login"}), "mode": "live", **more}
+    settings = {
+        "by": ("account",),
+        "quiet": timedelta(hours=1),
+        "feeds": frozenset({"login"}),
+        "version": "1",
+        "mode": "live",
+        **more,
+    }
     return Rule(
         name=name,
         title=name,
         path=f"{name}.yml",
         line=1,
-        version="1",
         level="medium",
         condition=condition,
         pattern=pattern,
