@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 _SHOWN_LENGTH = 80
@@ -57,9 +58,10 @@ def as_whole(value: object, name: str) -> int:
 
 
 def as_pair(value: object) -> tuple[float, float] | None:
-    """Two numbers, or nothing."""
+    """Two numbers, or nothing; a whole number may be too large to be one of them."""
     if isinstance(value, (list, tuple)) and len(value) == 2 and all(type(part) in (int, float) for part in value):
-        return float(value[0]), float(value[1])
+        with suppress(OverflowError):
+            return float(value[0]), float(value[1])
     return None
 
 

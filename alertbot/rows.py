@@ -376,8 +376,9 @@ def _action(given: int | str, feed: Feed) -> Action:
         named = action_named(given)
         if named is not None:
             return _in_feed(named, feed)
-        if not given.strip().isdecimal():
-            return Action(UNKNOWN_ACTION, storable(given.strip()) or None)
+        given = given.strip()
+        if not given.isdecimal():
+            return Action(UNKNOWN_ACTION, storable(given) or None)
         given = int(given[:20])
     if abs(given) > _LARGEST_ACTION:
         raise ValueError(f"actionId is {shown(given)}, not a number that the portal could give")

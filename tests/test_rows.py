@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from alertbot.errors import EventsFileError, PortalTransient
 from alertbot.event import Event
 from alertbot.moments import to_us
-from alertbot.rows import is_enriched, parse_date, parse_page, parse_row, read_events_file, to_public
+from alertbot.places import locate
+from alertbot.rows import _PUBLIC_NAMES, is_enriched, parse_date, parse_page, parse_row, read_events_file, to_public
 
 ROW: dict[str, Any] = {
     "id": 48211,
@@ -180,6 +181,7 @@ def test_an_id_that_is_none_is_a_complaint(given: Any) -> None:
     [
         (1023, 1023, "LoginFailBruteForce", "failure"),
         ("1023", 1023, "LoginFailBruteForce", "failure"),
+        (" " * 30 + "1023 ", 1023, "LoginFailBruteForce", "failure"),
         ("LoginSuccess", 1000, "LoginSuccess", "success"),
         ("loginsuccess", 1000, "LoginSuccess", "success"),
         ("LoginSuccesViaTfaApp", 1021, "LoginSuccesViaTfaApp", "success"),
@@ -277,6 +279,32 @@ def test_no_row_is_lost_or_crashes(rows: list[Any]) -> None:
     assert page.events[0] == page.events[-1] == _one()
     for event in page.events:
         assert msgspec.json.decode(msgspec.json.encode(event), type=Event) == event
+
+
+HOSTILE = st.sampled_from([
+    "x" * 1_000_000, "\x00\x1b[31m\ud800", 10**400, -(10**40), 2**63, 1e308, "0001-01-01T00:00:00+14:00",
+    "9999-12-31T23:59:59.9999999-14:00", "2026-01-15T24:00:00Z", " " * 30 + "1029", "9" * 5000, "²", [10**400, 0], [1e308, 5],
+    [["a"]], {"utcTime": "0001-01-01"}, {"a": {"b": 1}},
+])  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(sorted(_PUBLIC_NAMES.values())), HOSTILE | JSON, max_size=4))
+def test_no_row_of_a_file_crashes(fields: dict[str, Any]) -> None:
+    """Whatever an exported row says of who and where: it is an event that can be placed and given out, or a short sentence."""
+    for raw in (ROW | fields, json.dumps(ROW | fields).encode()):
+        read = _read(raw)
+        if isinstance(read, str):
+            assert "literal" not in read
+            assert len(read) < 300
+        else:
+            assert json.loads(msgspec.json.encode(to_public(locate(read))))["id"] == read.id
+
+
+def _read(raw: dict[str, Any] | bytes) -> Event | str:
+    try:
+        return parse_row(raw, "main")
+    except ValueError as exc:
+        return str(exc)
 
 
 @given(st.binary())
