@@ -195,6 +195,26 @@ def test_a_country_alone_is_as_near_as_it_can_be() -> None:
     assert distance_km(Place((1.0, 1.0), None), Place(None, "JP")) == 0
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "km"),
+    [
+        ((0.0, 180.0), (0.0, -180.0), 0),
+        ((0.0, 179.5), (0.0, -179.5), 111),
+        ((-16.5, 179.9), (-16.5, -179.9), 21),
+        ((90.0, 0.0), (90.0, 135.0), 0),
+        ((-90.0, -180.0), (-90.0, 90.0), 0),
+        ((90.0, 10.0), (-90.0, -70.0), 20_015),
+        ((0.0, 0.0), (0.0, 180.0), 20_015),
+        ((89.0, 0.0), (89.0, 180.0), 222),
+    ],
+)
+def test_distances_go_over_the_poles_and_the_date_line(one: gazetteer.Point, other: gazetteer.Point, km: int) -> None:
+    """The edges of the map are no edges of the earth, and lie on it."""
+    there = [place_of(Event(portal="main", id=1, at_us=0, action_id=1029, geo=point)) for point in (one, other)]
+    assert there == [Place(one, None), Place(other, None)]
+    assert distance_km(Place(one, None), Place(other, None)) == pytest.approx(km, abs=1)
+
+
 @pytest.mark.parametrize(("one", "other"), [("LU", "MT"), ("SG", "IS"), ("NZ", "FJ"), ("AD", "LI")])
 def test_countries_are_as_near_as_their_nearest_cities(one: str, other: str) -> None:
     """The table of countries holds the least distance between their cities."""

@@ -144,6 +144,25 @@ def test_what_was_not_read_of_one_feed_cuts_no_silence_of_the_other() -> None:
     assert silences(found_by([both], events, gaps=gaps)) == [(1, us(150 * MINUTE))]
 
 
+def test_what_was_not_read_of_two_feeds_is_one_gap_where_it_meets() -> None:
+    gaps = {"audit": [(us(30 * MINUTE), us(60 * MINUTE))], "login": [(us(50 * MINUTE), us(90 * MINUTE))]}
+    both = rule(QUIET, feeds=frozenset({"login", "audit"}))
+    assert silences(found_by([both], [event(1, 0 * HOUR), event(2, 4 * HOUR, "success")], gaps=gaps)) == [(1, us(150 * MINUTE))]
+
+
+def test_a_key_that_goes_on_hides_no_silence_of_another() -> None:
+    events = [event(1, 0 * HOUR, account="anna"), event(2, 10 * MINUTE, account="ben"), event(3, 50 * MINUTE, account="anna")]
+    over = event(4, 80 * MINUTE, "success")
+    assert silences(found_by([rule(QUIET)], [*events, over])) == [(2, us(70 * MINUTE))]
+
+
+def test_the_portal_s_zone_serves_where_the_hours_name_none() -> None:
+    pattern = Absence(2 * HOUR, Calendar("office", None, (parse_window("Mon-Fri 09:00-17:00"),)))
+    friday, monday = event(1, at("2026-01-16T16:00+01:00")), at("2026-01-19T10:00+01:00")
+    assert silences(found_by([rule(pattern)], [friday, event(2, monday, "success")], BERLIN)) == [(1, us(monday))]
+    assert silences(found_by([rule(pattern, zone=BERLIN)], [friday, event(2, monday, "success")])) == [(1, us(monday))]
+
+
 def test_only_its_hours_count() -> None:
     pattern = Absence(2 * HOUR, office("Mon-Fri 09:00-17:00"))
     friday = event(1, at("2026-01-16T16:00+01:00"))

@@ -137,6 +137,12 @@ def evidence(found: list[Finding], name: str) -> list[tuple[int, tuple[int, ...]
     return sorted((id_of(f.firing), tuple(id_of(ref) for ref in f.events)) for f in found if f.rule == name)
 
 
+def test_a_rule_that_is_heard_only_is_told_of_neither_when_it_fires_nor_when_it_goes_on() -> None:
+    heard = rule(Burst(2, 10 * MINUTE), name="heard", heard_only=True)
+    over = rule(Burst(1, DAY), None, name="over", sources=(Source("heard", ("account",)),))
+    assert [f.rule for f in found_by([heard, over], [event(n, n * MINUTE) for n in range(5)])] == ["over"]
+
+
 def test_a_rule_that_is_off_fires_for_nobody() -> None:
     guessing = rule(Burst(2, 6 * MINUTE), name="guessing", mode="off")
     taken = rule(Sequence_(DAY, (Step(1, rule="guessing"), Step(1, SUCCEEDED))), None, name="taken")

@@ -124,6 +124,49 @@ def test_holidays_and_closed_days_have_no_hours(moment: str, inside: bool) -> No
     assert _fires(office, moment, ZoneInfo("Asia/Tokyo")) is not inside
 
 
+def test_the_seconds_count_of_a_zone_that_was_off_by_some() -> None:
+    # Until 1972 the clocks of Monrovia were 44 minutes and 30 seconds behind: both events lie in one minute of UTC.
+    morning, monrovia = _calendar("09:00-10:00"), ZoneInfo("Africa/Monrovia")
+    events = [event(1, at("1971-06-01T09:44:29Z")), event(2, at("1971-06-01T09:44:30Z"))]
+    assert firing_ids(found_by([rule(Hours(morning), ANY)], events, monrovia)) == [1]
+
+
+@pytest.mark.parametrize(
+    ("zone", "window", "moment", "inside"),
+    [
+        # Begins in the hour that is skipped: it is open from the first second that the clock shows.
+        ("Europe/Berlin", "02:30-04:00", "2026-03-29T00:59:59Z", False),
+        ("Europe/Berlin", "02:30-04:00", "2026-03-29T01:00:00Z", True),
+        # Ends in it.
+        ("Europe/Berlin", "01:00-02:30", "2026-03-29T00:59:59Z", True),
+        ("Europe/Berlin", "01:00-02:30", "2026-03-29T01:00:00Z", False),
+        # Ends in the hour that is repeated: closed in between, open again.
+        ("Europe/Berlin", "01:00-02:30", "2026-10-25T00:29:59Z", True),
+        ("Europe/Berlin", "01:00-02:30", "2026-10-25T00:30:00Z", False),
+        ("Europe/Berlin", "01:00-02:30", "2026-10-25T01:00:00Z", True),
+        ("Europe/Berlin", "01:00-02:30", "2026-10-25T01:30:00Z", False),
+        # The southern half, and half an hour of summer time.
+        ("Australia/Lord_Howe", "02:00-02:30", "2026-10-03T15:30:00Z", False),
+        ("Australia/Lord_Howe", "02:30-03:00", "2026-10-03T15:30:00Z", True),
+        ("Australia/Lord_Howe", "01:30-02:00", "2026-04-04T14:45:00Z", True),
+        ("Australia/Lord_Howe", "01:30-02:00", "2026-04-04T15:15:00Z", True),
+        ("Australia/Lord_Howe", "01:30-02:00", "2026-04-04T15:30:00Z", False),
+        # Half hours and quarters all year.
+        ("Asia/Kolkata", "09:00-10:00", "2026-01-15T03:30:00Z", True),
+        ("Asia/Kathmandu", "09:00-10:00", "2026-01-15T03:14:59Z", False),
+        ("Asia/Kathmandu", "09:00-10:00", "2026-01-15T03:15:00Z", True),
+        # In Samoa no Friday came after Thursday, 29 December 2011; Friday's night goes on by the clock all the same.
+        ("Pacific/Apia", "Thu 22:00-24:00", "2011-12-30T09:59:59Z", True),
+        ("Pacific/Apia", "Fri 00:00-24:00", "2011-12-30T10:00:00Z", False),
+        ("Pacific/Apia", "Sat 00:00-24:00", "2011-12-30T10:00:00Z", True),
+        ("Pacific/Apia", "Thu 22:00-06:00", "2011-12-30T10:00:00Z", False),
+        ("Pacific/Apia", "Fri 22:00-06:00", "2011-12-30T15:00:00Z", True),
+    ],
+)
+def test_the_clock_on_the_wall_decides_when_it_is_set(zone: str, window: str, moment: str, inside: bool) -> None:
+    assert _fires(_calendar(window), moment, ZoneInfo(zone)) is not inside
+
+
 def test_the_night_that_starts_on_a_closed_day_has_no_hours_and_the_night_before_it_has() -> None:
     night = _calendar("22:00-06:00", zone=BERLIN, closed=frozenset({date(2026, 12, 24)}))
     assert not _fires(night, "2026-12-24T03:00+01:00")

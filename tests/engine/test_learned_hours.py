@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -84,8 +84,42 @@ def test_hours_go_by_the_wall_clock_of_the_zone_also_after_summer_time_began() -
 
 def test_the_portal_s_zone_serves_where_the_rule_names_none() -> None:
     somewhere = rule(LearnedHours(30 * DAY, None))
-    history = [*_days(10, hour=21), event(100, at("2026-01-11T13:30"))]
-    assert firing_ids(found_by([somewhere], history, ZoneInfo("Asia/Tokyo"))) == [100]
+    # 9:15 and 10:45 UTC are hours beside each other, and 14:45 and 16:15 are not.
+    history = [event(n, at("2026-01-01T09:15") + n * DAY) for n in range(10)] + [event(100, at("2026-01-11T10:45"))]
+    assert firing_ids(found_by([somewhere], history, ZoneInfo("Asia/Kolkata"))) == [100]
+    assert found_by([somewhere], history, UTC) == []
+
+
+def test_a_clock_that_goes_back_over_midnight_brings_yesterday_again() -> None:
+    # In 2010 the clock of St. John's went back from 00:01 on the 7th to 23:01 on the 6th.
+    johns = ZoneInfo("America/St_Johns")
+    days = [event(n, at("2010-10-20T12:00") + n * DAY) for n in range(17)]
+    turn = [event(50, at("2010-11-07T00:00:30-02:30")), event(51, at("2010-11-06T23:30-03:30"))]
+    later = [event(60 + n, at("2010-11-08T03:00") + n * DAY) for n in range(14)]
+    pattern = LearnedHours(12 * DAY, johns)
+    events = [*days, *turn, *later]
+    assert firing_ids(found_by([rule(pattern)], events)) == reference.learned_hours(pattern, events, johns)
+    state = _state(Engine([rule(pattern)], "test", UTC), [*days, *turn])
+    cell = state.table.peek("anna")
+    assert cell is not None
+    assert [date.fromordinal(day).day for day in cell[-6::2]] == [5, 6, 7]
+    assert [mask.bit_length() - 1 for mask in cell[-5::2]] == [9, 23, 0]
+
+
+def _state(engine: Engine, events: list[Event]) -> LearnedHoursState:
+    engine.fold_all(events)
+    state = engine._settled.states[0]
+    assert isinstance(state, LearnedHoursState)
+    return state
+
+
+def test_what_is_shown_as_usual_is_what_does_not_fire() -> None:
+    nights = _days(3, hour=3)
+    days = [event(50 + n, at("2026-01-04T12:00") + n * DAY) for n in range(27)]
+    # On the 30th all three nights are among the last thirty days, on the 31st the first of them is not.
+    assert _state(Engine([rule(MONTH)], "test", UTC), [*nights, *days]).usual("anna") == [2, 3, 4, 11, 12, 13]
+    one_more = event(99, at("2026-01-31T12:00"))
+    assert _state(Engine([rule(MONTH)], "test", UTC), [*nights, *days, one_more]).usual("anna") == [11, 12, 13]
 
 
 def test_an_exempt_event_teaches_without_firing() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC
+from functools import partial
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +15,7 @@ from alertbot.engine import Engine
 from alertbot.engine.shared import MOST_SHARING, sharing
 from alertbot.event import Event
 from alertbot.finding import Finding
-from alertbot.rules.model import Burst, Distinct, Exemption, Pattern, Rule
+from alertbot.rules.model import Burst, Distinct, Exemption, Pattern, Rule, Source
 from tests.engine.build import ANY, MINUTE, SUCCEEDED, event, rule
 from tests.engine.histories import histories
 
@@ -77,8 +80,21 @@ def test_only_rules_that_look_at_the_same_matches_share() -> None:
         rule(Burst(2, MINUTE), name="other key", by=("ip",)),
         rule(Distinct(("ip",), 2, MINUTE), name="other pattern"),
         rule(Burst(2, MINUTE), name="with an exception", exemptions=(Exemption(ANY, "", None),)),
+        rule(Burst(2, MINUTE, 3), name="with a bound"),
+        rule(Burst(1, MINUTE), name="of one"),
+        rule(Burst(2, MINUTE), None, name="of firings", sources=(Source("same 2", ("account",)),)),
+        rule(Burst(3, MINUTE), None, name="of more firings", sources=(Source("same 2", ("account",)),)),
     ]
     assert sharing([*same, *others]) == [(0, 1)]
+
+
+@pytest.mark.parametrize("pattern", [Burst, partial(Distinct, ("ip",))])
+def test_a_key_that_is_hammered_holds_what_the_highest_count_needs(pattern: Callable[..., Pattern]) -> None:
+    rules = _rules([pattern(count, 60 * MINUTE) for count in (2, 5)], only=False)
+    engine = Engine(rules, "test", UTC)
+    engine.fold_all(event(n, n * MINUTE / 60, ip=f"10.0.0.{n % 250}") for n in range(2_000))
+    cell = engine._settled.states[0].table.peek("anna")  # type: ignore[attr-defined]
+    assert len(getattr(cell, "values", cell)) <= 11
 
 
 def test_more_rules_than_a_cell_has_flags_for_take_several_windows() -> None:

@@ -8,8 +8,8 @@ from alertbot.portal.people import Person
 from alertbot.rules.coverage import hours_coverage
 from tests.rules.build import book
 
-ANNA = Person(id="1", email="anna@x.org", groups=("Sales", "Staff"), status="active", role="user")
-BOB = Person(id="2", email="bob@x.org", groups=("Sales",), status="active", role="admin")
+ANNA = Person(id="1", email="anna@x.org", groups=("Sales", "Staff"), status="active", role="user", tfa=True)
+BOB = Person(id="2", email="bob@x.org", groups=("Sales",), status="active", role="admin", tfa=False)
 EVE = Person(id="3", email="eve@x.org", status="terminated")
 PEOPLE = [ANNA, BOB, EVE]
 
@@ -34,6 +34,7 @@ def said(folder, *rules: str) -> list[str]:
         ),
         (["{a: {groups: staff}}", "{a: {groups: sales}}"], ["the hours rules a, b all cover 1 active person: anna@x.org"]),
         (["{a: {groups: staff}}", "{a: {groups: sales, groups|neq: staff}}"], []),
+        (["{a: {tfa: true}}"], ["no hours rule covers 1 active person: bob@x.org"]),
         (["{a: {groups: staff}}", "{a: {groups: sales}}\nmode: off"], ["no hours rule covers 1 active person: bob@x.org"]),
     ],
 )
@@ -44,6 +45,12 @@ def test_active_people_without_hours_and_under_two_are_named(tmp_path, rules, ex
 def test_where_no_rule_has_hours_nothing_is_said(tmp_path):
     rules = book(tmp_path, "title: x\ndetection: {a: {outcome: success}}\n").rules
     assert list(hours_coverage(rules, PEOPLE)) == []
+
+
+def test_rules_without_hours_cover_nobody_twice(tmp_path):
+    success = "detection: {a: {outcome: success}}\n"
+    texts = [f"title: x\n{success}hours: {{outside: 07:00-20:00}}\n", f"title: y\n{success}"]
+    assert list(hours_coverage(book(tmp_path, *texts).rules, PEOPLE)) == []
 
 
 def test_of_many_people_some_are_named(tmp_path):
