@@ -81,7 +81,8 @@ class Generation(dict[Hashable, Cell]):
 class Table(Generic[Cell]):
     """The two generations that count. `cells` is the one to read and write; it is exchanged by `turn`.
 
-    `copied`: None where cells are never changed in place. `half`: so many keys fill a generation. `keep` says which cells outlive that. `dropped` counts those that did not.
+    `copied`: None where cells are never changed in place. `half`: so many keys fill a generation. `keep` says which cells
+    outlive that. `dropped` counts those that did not.
     """
 
     __slots__ = ("__weakref__", "_filled", "_span", "cells", "dropped", "half", "horizon_us", "keep", "turn_us")
