@@ -6,8 +6,8 @@ In come rules and events; out come findings with what a person wants to know of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta, tzinfo
 from typing import Any
 
@@ -21,7 +21,10 @@ from alertbot.rules.model import LEVELS, Level, Rule
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Findings in order of their firing, the rules that made them, and how many events were folded."""
+    """Findings in order of their firing, the rules that made them, and how many events were folded.
+
+    `dropped`: how many keys a rule let go of before their time, because made-up ones filled its memory.
+    """
 
     findings: tuple[Finding, ...]
     rules: dict[str, Rule]
@@ -29,6 +32,7 @@ class Report:
     first_us: int | None
     last_us: int | None
     firing: dict[EventRef, Event]
+    dropped: dict[str, int] = field(default_factory=dict)
 
     def by_rule(self) -> list[tuple[Rule, int]]:
         """How many findings each rule has, the highest level first; rules without any too."""
@@ -62,24 +66,34 @@ def backtest(
     *,
     from_us: int | None = None,
     to_us: int | None = None,
+    beside: Collection[str] = (),
+    watch: Callable[[Iterable[Event]], Iterable[Event]] = iter,
 ) -> Report:
-    """Fold the events of each portal through the rules; `from_us` and `to_us` (inclusive) choose findings by firing."""
+    """Fold the events of each portal through the rules; `from_us` and `to_us` (inclusive) choose findings by firing.
+
+    `beside` are rules that others wait for and nobody asked for. Whoever waits can have the events go through `watch`.
+    """
     portals: dict[str, list[Event]] = {}
     for event in events:
         portals.setdefault(event.portal, []).append(event)
     found: list[Finding] = []
+    dropped: Counter[str] = Counter()
     for portal, of_portal in portals.items():
-        found.extend(Engine(rules, portal, zones(portal)).fold_all(of_portal))
+        engine = Engine(rules, portal, zones(portal))
+        found.extend(engine.fold_in_order(watch(sorted(of_portal, key=lambda event: event.order))))
+        dropped.update(engine.dropped)
+    found = [f for f in found if f.rule not in beside]
     chosen = [f for f in found if (from_us is None or f.at_us >= from_us) and (to_us is None or f.at_us <= to_us)]
     chosen.sort(key=lambda f: (f.at_us, f.portal, f.rule, f.id))
     wanted = {(f.portal, f.firing) for f in chosen}
     return Report(
         findings=tuple(chosen),
-        rules={rule.name: rule for rule in rules if rule.mode != "off"},
+        rules={rule.name: rule for rule in rules if rule.mode != "off" and rule.name not in beside},
         events=len(events),
         first_us=min((event.at_us for event in events), default=None),
         last_us=max((event.at_us for event in events), default=None),
         firing={event.ref: event for event in events if (event.portal, event.ref) in wanted},
+        dropped=dict(dropped),
     )
 
 

@@ -60,13 +60,29 @@ class Verdict:
 
 
 def explain(rules: Sequence[Rule], events: Iterable[Event], event: Event, zone: tzinfo) -> list[Verdict]:
-    """What every rule made of `event`; `events` are the portal's, in order, `zone` its zone. Those that fired come first."""
+    """What every rule made of `event`; `events` are the portal's, in order, `zone` its zone. Those that fired come first.
+
+    Folded are only the rules that the event can have moved, and those that these wait for.
+    """
     zoned = [rule.in_zone(zone) for rule in rules]
-    past = _Past(zoned, event)
-    found = Engine(rules, event.portal, zone).fold_in_order(past.up_to_event(events))
+    moved = [rule for rule in zoned if rule.needs or _not_a_match(rule, event, zone) is None]
+    past = _Past(moved, event)
+    found = Engine(_with_needed(moved, rules), event.portal, zone).fold_in_order(past.up_to_event(events))
     verdicts = [_verdict(rule, past, [one for one in found if one.rule == rule.name], found, event, zone) for rule in zoned]
     order = list(Outcome)
     return sorted(verdicts, key=lambda verdict: (order.index(verdict.outcome), verdict.rule.name))
+
+
+def _with_needed(moved: Sequence[Rule], rules: Sequence[Rule]) -> list[Rule]:
+    """These rules and all that they wait for."""
+    known = {rule.name: rule for rule in rules}
+    wanted, waiting = set[str](), [rule.name for rule in moved]
+    while waiting:
+        name = waiting.pop()
+        if name in known and name not in wanted:
+            wanted.add(name)
+            waiting += known[name].needs
+    return [rule for rule in rules if rule.name in wanted]
 
 
 @dataclass

@@ -10,12 +10,16 @@ U+FFFD, the sign for a character that could not be shown.
 
 from __future__ import annotations
 
+import gzip
 import json
+import sys
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import msgspec
 
@@ -246,9 +250,9 @@ def read_events_file(path: Path, portal: str) -> Iterator[Event]:
 
 
 def json_rows(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The objects of a JSON file with their lines: of a list, an envelope, or one a line."""
+    """The objects of a JSON file with their lines: of a list, an envelope, or one a line. `-` is the standard input."""
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             first = file.readline().removeprefix(b"\xef\xbb\xbf")
             if first.strip() and not _is_row(first):
                 yield from _rows_of(path, first + file.read())
@@ -258,8 +262,19 @@ def json_rows(path: Path) -> Iterator[tuple[int, bytes]]:
             for line, text in enumerate(file, 2):
                 if text.strip():
                     yield line, text
-    except OSError as exc:
-        raise EventsFileError(f"{path}: cannot be read: {exc.strerror}.") from None
+    except (OSError, EOFError, zlib.error) as exc:
+        raise EventsFileError(f"{path}: cannot be read: {getattr(exc, 'strerror', None) or exc}.") from None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """A file to read; `-` is the standard input, and one that gzip has written is unpacked."""
+    if str(path) == "-":
+        yield sys.stdin.buffer
+        return
+    with path.open("rb") as file:
+        packed = path.suffix == ".gz"
+        yield cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
 
 
 def _is_row(line: bytes) -> bool:

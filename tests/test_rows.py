@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -412,3 +414,19 @@ def test_an_empty_file_holds_no_events(tmp_path: Path) -> None:
     path = tmp_path / "empty"
     path.write_text("")
     assert list(read_events_file(path, "main")) == []
+
+
+def test_a_file_that_gzip_has_written_is_read_and_a_cut_one_is_a_sentence(tmp_path: Path) -> None:
+    packed = gzip.compress(b'[{"id": 1, "date": "2026-01-15T10:00:00Z", "actionId": 1002}]')
+    (tmp_path / "logins.json.gz").write_bytes(packed)
+    assert [event.id for event in read_events_file(tmp_path / "logins.json.gz", "main")] == [1]
+    for broken in (packed[:-12], b"[]"):
+        (tmp_path / "logins.json.gz").write_bytes(broken)
+        with pytest.raises(EventsFileError, match=r"logins\.json\.gz: cannot be read: "):
+            list(read_events_file(tmp_path / "logins.json.gz", "main"))
+
+
+def test_events_come_through_the_standard_input_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = b'{"id": 7, "date": "2026-01-15T10:00:00Z", "actionId": 1002}\n'
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(row)))
+    assert [event.id for event in read_events_file(Path("-"), "main")] == [7]

@@ -109,11 +109,12 @@ def _untold(stored: StoredFinding) -> str | None:
 
 def _verdicts(store: Store, settings: Settings, event: Event) -> Sequence[Verdict]:
     from alertbot.cli.opened import rules_of
+    from alertbot.cli.terminal import counted
     from alertbot.explain import explain as verdicts
 
     zone = settings.portal(event.portal).zone
     with closing(store.events(event.portal, until_us=event.at_us)) as events:
-        return verdicts(list(rules_of(settings).values()), events, event, zone)
+        return verdicts(list(rules_of(settings).values()), counted(events, "looking at"), event, zone)
 
 
 def _told(store: Store, settings: Settings, event: Event) -> dict[str, Any]:

@@ -51,8 +51,8 @@ def check(paths: Paths = None, report: FormatOption = Format.TABLE, config: Conf
     try:
         chosen, settings = _chosen(paths, config)
         said += settings.warnings if settings is not None else ()
-        book = load_rules(chosen)
-        rules = book.rules
+        book = load_rules(chosen, beside=True)
+        rules = book.own
         said += sorted([*book.warnings, *expiring(book.expiries, datetime.now(UTC).date())])
         said += [*_unrouted(rules, settings), *_under_hours(rules, settings)] if settings is not None else ()
     except Mistakes as exc:
@@ -82,8 +82,9 @@ def test(  # it is a command, not one of pytest's
     from alertbot.rules.load import load_rules
 
     chosen, _ = _chosen(paths, config)
-    rules = load_rules(chosen).rules
-    results = run_tests(rules)
+    book = load_rules(chosen, beside=True)
+    rules = book.own
+    results = run_tests(rules, book.rules)
     if report is Format.JSON:
         _as_json([_result(result) for result in results])
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection, Coroutine, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -49,6 +49,31 @@ def table(*names: str, whole: Collection[str] = (), numbers: Collection[str] = (
             name, justify="right" if name in numbers else "left", overflow="fold", no_wrap=name in (*whole, *numbers)
         )
     return made
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows as lines whose columns stand below each other: for thousands of them, which a table would take a minute to draw."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def counted(items: Iterable[T], doing: str) -> Iterator[T]:
+    """The items as they come; on a terminal stderr tells meanwhile how many there were."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:,.0f} events"), TimeElapsedColumn())
+    with Progress(*columns, console=err(), transient=True) as progress:
+        task = progress.add_task(doing)
+        for number, item in enumerate(items, 1):
+            if number % 5_000 == 0:
+                progress.update(task, completed=number)
+            yield item
 
 
 def say(text: str) -> None:

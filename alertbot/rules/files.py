@@ -16,6 +16,7 @@ from typing import NoReturn
 from alertbot.documents import MAX_BYTES, Document, read_yaml
 from alertbot.errors import Mistake, Mistakes
 from alertbot.rules.calendars import read_calendars
+from alertbot.rules.filters import reference
 from alertbot.rules.lists import Listed, read_list
 from alertbot.rules.model import Calendar, Expiry
 from alertbot.rules.spelling import misread_in_list
@@ -82,6 +83,23 @@ def documents_of(file: Path, mistakes: list[Mistake]) -> Iterator[tuple[Document
     rules = sum(not is_filter(document) for document in documents or ())
     for document in documents or ():
         yield document, file.stem if rules == 1 else None
+
+
+def rules_beside(paths: Sequence[Path]) -> dict[str, tuple[Document, str | None]]:
+    """The rules in the folders of the single files among the paths, those of the paths aside: by name and by id, each with
+    the name that it has by its file. What is wrong in these files is not told: nobody asked for them."""
+    own = {file.resolve() for file in files_of(paths, [])}
+    found: dict[str, tuple[Document, str | None]] = {}
+    for folder in dict.fromkeys(path.parent for path in paths if not path.is_dir()):
+        for file in rule_files(folder):
+            if file.resolve() in own:
+                continue
+            for document, default_name in documents_of(file, []):
+                if isinstance(document.value, dict) and not is_filter(document):
+                    for name in (document.value.get("name") or default_name, document.value.get("id")):
+                        if isinstance(name, str):
+                            found.setdefault(reference(name), (document, default_name))
+    return found
 
 
 def is_filter(document: Document) -> bool:

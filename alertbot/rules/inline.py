@@ -46,10 +46,11 @@ class TestResult:
         return not self.missing and not self.unexpected
 
 
-def run_tests(rules: Iterable[Rule]) -> list[TestResult]:
-    """All tests of these rules, in their order. Rules that are off are tested too."""
-    known = {rule.name: rule for rule in rules}
-    return [_run(rule, test, _with_needed(rule, known)) for rule in known.values() for test in rule.tests]
+def run_tests(rules: Sequence[Rule], others: Iterable[Rule] = ()) -> list[TestResult]:
+    """All tests of these rules, in their order; `others` are more rules that they may wait for. Rules that are off are tested
+    too."""
+    known = {rule.name: rule for rule in (*others, *rules)}
+    return [_run(rule, test, _with_needed(rule, known)) for rule in rules for test in rule.tests]
 
 
 def _with_needed(rule: Rule, known: Mapping[str, Rule]) -> list[Rule]:

@@ -16,7 +16,17 @@ from alertbot.rules.build import builder_of
 from alertbot.rules.builder import Builder, Shared
 from alertbot.rules.correlation import CorrelationBuilder, resolved
 from alertbot.rules.fields import closest
-from alertbot.rules.files import calendars_of, digest_of, documents_of, files_of, is_filter, lists_of, rule_files, shipped_rules
+from alertbot.rules.files import (
+    calendars_of,
+    digest_of,
+    documents_of,
+    files_of,
+    is_filter,
+    lists_of,
+    rule_files,
+    rules_beside,
+    shipped_rules,
+)
 from alertbot.rules.filters import Filter, read_filter, reference
 from alertbot.rules.model import Absence, Each, Expiry, Hours, Rule, RuleBook, Sequence_
 from alertbot.rules.sigma import Way
@@ -26,11 +36,14 @@ from alertbot.rules.version import version_of
 __all__ = ["load_rules", "rule_files", "shipped_rules"]
 
 
-def load_rules(paths: Sequence[Path]) -> RuleBook:
-    """All rules of these files and folders, in the order of the paths and of the files' names. Raises RulesError."""
+def load_rules(paths: Sequence[Path], *, beside: bool = False) -> RuleBook:
+    """All rules of these files and folders, in the order of the paths and of the files' names. Raises RulesError.
+
+    `beside`: rules that those of a single file wait for are looked for in its folder too, as its lists and calendars are.
+    """
     digest = digest_of(paths)
     try:
-        return replace(_Loader().load(paths), digest=digest)
+        return replace(_Loader().load(paths, beside=beside), digest=digest)
     except OSError as exc:
         raise RulesError([Mistake(str(exc.filename), 0, 0, f"cannot be read: {exc.strerror}")]) from exc
 
@@ -43,8 +56,10 @@ class _Loader:
     builders: dict[str, Builder] = field(default_factory=dict)
     references: dict[str, str] = field(default_factory=dict)
     ambiguous: set[str] = field(default_factory=set)
+    beside: dict[str, tuple[Document, str | None]] = field(default_factory=dict)
+    """The rules that lie beside single files, unread, by how they are referred to."""
 
-    def load(self, paths: Sequence[Path]) -> RuleBook:
+    def load(self, paths: Sequence[Path], *, beside: bool) -> RuleBook:
         lists, expiries = lists_of(paths, self.mistakes)
         calendars = calendars_of(paths, self.mistakes)
         self.expiries += expiries
@@ -55,6 +70,9 @@ class _Loader:
         for document, default_name in documents:
             if not is_filter(document):
                 self._build(builder_of(document, shared), default_name)
+        own = frozenset(self.rules)
+        if beside:
+            self._look_beside(paths, shared)
         complete = not self._broken()
         self._resolve()
         self.mistakes += self._wrong_between(others_broken=not complete)
@@ -67,7 +85,8 @@ class _Loader:
             builder = self.builders[rule.name]
             if isinstance(builder, CorrelationBuilder):
                 self.mistakes += builder.doubts(rule)
-        return RuleBook(rules, tuple(sorted(self.mistakes)), tuple(sorted(self.expiries)))
+        waited_for = frozenset(self.rules) - own
+        return RuleBook(rules, tuple(sorted(self.mistakes)), tuple(sorted(self.expiries)), beside=waited_for)
 
     def _broken(self) -> bool:
         return any(not mistake.warning for mistake in self.mistakes)
@@ -95,6 +114,19 @@ class _Loader:
         self.rules[rule.name] = rule
         self.builders[rule.name] = builder
         self._know(rule, builder.document)
+
+    def _look_beside(self, paths: Sequence[Path], shared: Shared) -> None:
+        """Build what the rules wait for and lies beside the single files among the paths."""
+        named = [name for rule in self.rules.values() for name in (*rule.needs, *rule.inhibits)]
+        self.beside = rules_beside(paths) if any(reference(name) not in self.references for name in named) else {}
+        built: set[str] = set()
+        while missing := self._waited_for() & self.beside.keys() - self.references.keys() - built:
+            built |= missing
+            for name in sorted(missing):
+                self._build(builder_of(self.beside[name][0], shared), self.beside[name][1])
+
+    def _waited_for(self) -> set[str]:
+        return {reference(name) for rule in self.rules.values() for name in rule.needs}
 
     def _know(self, rule: Rule, document: Document) -> None:
         """A rule goes by its name and by its id; two rules of one id go by their names alone."""
@@ -128,7 +160,7 @@ class _Loader:
                 way = ("inhibits", number) if several else ("inhibits",)
                 if name == rule.name:
                     yield document.mistake(way, "a rule cannot hold itself back")
-                elif name not in self.rules and not others_broken:
+                elif name not in self.rules and reference(name) not in self.beside and not others_broken:
                     meant = closest(name, self.rules)
                     hint = f"; did you mean {meant!r}?" if meant else " among those that were read"
                     yield document.mistake(way, f"there is no rule {name!r}{hint}", warning=True)

@@ -294,10 +294,17 @@ class Expiry:
 class RuleBook:
     """All rules that were loaded together, what is odd about them without being wrong, and what in them comes to an end.
 
-    `digest`: of the files, as they were just before they were read.
+    `digest`: of the files, as they were just before they were read. `beside`: the names of rules that nobody asked for; others
+    wait for them.
     """
 
     rules: tuple[Rule, ...]
     warnings: tuple[Mistake, ...] = ()
     expiries: tuple[Expiry, ...] = ()
     digest: str = ""
+    beside: frozenset[str] = frozenset()
+
+    @property
+    def own(self) -> tuple[Rule, ...]:
+        """The rules that were asked for."""
+        return tuple(rule for rule in self.rules if rule.name not in self.beside)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -239,3 +240,49 @@ def test_a_backtest_joins_the_portals_own_json_of_both_feeds(here: Path, capsys:
         "2026-01-15T03:00:00Z",
         "2026-01-15T03:20:00Z",
     )
+
+
+WAITS = """
+title: A night, then failures
+detection: {failed: {outcome: failure}}
+sequence: {within: 1h, steps: [{match: rule:night}, {match: failed, count: 2}]}
+inhibits: [night, nobody]
+tests:
+  - it: alerts on the second failure
+    events:
+      - {at: 2026-01-15 03:00, who: anna@example.com, outcome: success}
+      - {at: 2026-01-15 03:10, who: anna@example.com, outcome: failure, times: 2, every: 1m}
+    alerts: [{at: 2026-01-15 03:11}]
+"""
+NIGHT = """
+title: Night
+detection: {entered: {outcome: success}}
+hours: {outside: "Mon-Fri 07:00-20:00"}
+tests: [{it: is another file's, events: [{at: 2026-01-15 03:00, outcome: success}], alerts: [{at: 2026-01-15 03:00}]}]
+"""
+
+
+def test_a_rule_that_waits_for_one_of_another_file_is_checked_tested_and_tried_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "waits.yml").write_text(WAITS, encoding="utf-8")
+    (tmp_path / "rules" / "night.yml").write_text(NIGHT, encoding="utf-8")
+    (tmp_path / "rules" / "broken.yml").write_text("title: [", encoding="utf-8")
+    assert execute(["check", "rules/waits.yml"]) == 0
+    said = capsys.readouterr().out
+    assert "there is no rule 'nobody' among those that were read" in said
+    assert "'night'" not in said
+    assert "1 rule, 1 test: fine" in said
+    assert execute(["test", "rules/waits.yml"]) == 0
+    assert "1 test of 1 rule: all passed" in capsys.readouterr().out
+    kinds = ((1, "01:00", 1029, {"userId": "u1", "user": "Anna"}), (2, "01:10", 1002, {}), (3, "01:11", 1002, {}))
+    rows = [
+        {"id": number, "date": f"2026-01-15T{at}:00Z", "actionId": action, "userId": "u1", "login": "Anna", **more}
+        for number, at, action, more in kinds
+    ]
+    (tmp_path / "logins.json.gz").write_bytes(gzip.compress(json.dumps(rows).encode()))
+    backtest = ("backtest", "--rules", "rules/waits.yml", "--events", "logins.json.gz", "--format", "json")
+    assert execute(list(backtest)) == 0
+    assert {json.loads(line)["rule"] for line in capsys.readouterr().out.splitlines()} <= {"waits"}
