@@ -172,6 +172,18 @@ def test_the_usual_hours_of_a_key_are_named(tmp_path: Path) -> None:
     assert told.why == "at 11:00; usual hours: 10, 11, 12; matches on 4 days, it learns until there are 10"
 
 
+def test_the_usual_hours_that_are_named_are_those_of_the_last_days(tmp_path: Path) -> None:
+    nights = [event(n, n * DAY - 8 * 60 * MINUTE, "success") for n in range(3)]
+    days = [event(n, n * DAY, "success") for n in range(3, 31)]
+
+    def usual(day: int) -> str:
+        asked = event(99, day * DAY + MINUTE, "success")
+        return learned(tmp_path, [e for e in (*nights, *days) if e.at_us < asked.at_us], asked)["unusual"].why
+
+    assert usual(29) == "at 11:01; usual hours: 02, 03, 04, 10, 11, 12"
+    assert usual(30) == "at 11:01; usual hours: 10, 11, 12"
+
+
 def test_a_journey_is_told_with_both_places_the_distance_the_time_and_the_speed(tmp_path: Path) -> None:
     told = learned(tmp_path, [event(1, 0 * DAY, "success", **BERLIN)], event(2, 2 * 60 * MINUTE, "success", **TOKYO))["journey"]
     assert told.outcome is Outcome.FIRED

@@ -73,12 +73,6 @@ class LearnedHoursState(State):
         fork.days, fork.zone, fork.table = self.days, self.zone, self.table.fork(record.people)
         return fork
 
-    def usual(self, key: CellKey) -> list[int]:
-        """The hours that are usual for a key as of its last match; for reports."""
-        cell = self.table.peek(key) or _new()
-        masks = [cell[i + 1] for i in range(0, len(cell), 2) if cell[i] > cell[-2] - self.days]
-        return [hour for hour in range(24) if sum(bool(mask & around(hour)) for mask in masks) >= USUAL_DAYS]
-
     def _is_unusual(self, at_us: int, key: CellKey) -> bool:
         table = self.table
         if at_us >= table.turn_us:

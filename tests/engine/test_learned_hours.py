@@ -113,29 +113,11 @@ def _state(engine: Engine, events: list[Event]) -> LearnedHoursState:
     return state
 
 
-def test_what_is_shown_as_usual_is_what_does_not_fire() -> None:
-    nights = _days(3, hour=3)
-    days = [event(50 + n, at("2026-01-04T12:00") + n * DAY) for n in range(27)]
-    # On the 30th all three nights are among the last thirty days, on the 31st the first of them is not.
-    assert _state(Engine([rule(MONTH)], "test", UTC), [*nights, *days]).usual("anna") == [2, 3, 4, 11, 12, 13]
-    one_more = event(99, at("2026-01-31T12:00"))
-    assert _state(Engine([rule(MONTH)], "test", UTC), [*nights, *days, one_more]).usual("anna") == [11, 12, 13]
-
-
 def test_an_exempt_event_teaches_without_firing() -> None:
     exempt = rule(MONTH, ANY, exemptions=(Exemption(FAILED, "the night's job", None),))
     nights = [event(100 + n, at(f"2026-01-1{n}T03:00"), "failure") for n in range(1, 4)]
     days = [event(n, at("2026-01-01T09:00") + n * DAY, "success") for n in range(10)]
     assert found_by([exempt], [*days, *nights, event(200, at("2026-01-14T03:30"), "success")]) == []
-
-
-def test_what_is_usual_for_a_key_can_be_shown() -> None:
-    engine = Engine([rule(MONTH)], "test", UTC)
-    engine.fold_all(_days(10))
-    state = engine._settled.states[0]
-    assert isinstance(state, LearnedHoursState)
-    assert state.usual("anna") == [8, 9, 10]
-    assert state.usual("nobody") == []
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00", "9999-12-31T23:59"])
