@@ -7,7 +7,7 @@ fired is the engine's own word; what is said of its key (`grounds`) is counted f
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, tzinfo
 from enum import StrEnum
@@ -18,8 +18,8 @@ from alertbot.engine.keys import CellKey, Keyer, keyer, spelled
 from alertbot.event import Event
 from alertbot.finding import Finding
 from alertbot.grounds import Known, grounds, matches, when
-from alertbot.moments import end_of_day_us
-from alertbot.rules.model import Distinct, Each, Exemption, FirstSeen, Hours, Rule
+from alertbot.moments import end_of_day_us, span_us
+from alertbot.rules.model import Burst, Distinct, Each, Exemption, FirstSeen, Hours, Rule, Sequence_, Temporal
 
 
 class Outcome(StrEnum):
@@ -62,27 +62,61 @@ class Verdict:
 def explain(rules: Sequence[Rule], events: Iterable[Event], event: Event, zone: tzinfo) -> list[Verdict]:
     """What every rule made of `event`; `events` are the portal's, in order, `zone` its zone. Those that fired come first.
 
-    Folded are only the rules that the event can have moved, and those that these wait for.
+    Folded are only the rules that the event can have moved, and most of them only over what has a key of the event: what
+    made-up keys pushed out of a live engine's memory is not missing here.
     """
     zoned = [rule.in_zone(zone) for rule in rules]
-    moved = [rule for rule in zoned if rule.needs or _not_a_match(rule, event, zone) is None]
+    moved = _moved(zoned, event, zone)
     past = _Past(moved, event)
-    found = Engine(_with_needed(moved, rules), event.portal, zone).fold_in_order(past.up_to_event(events))
+    found = _found(rules, moved, past, events, zone)
     verdicts = [_verdict(rule, past, [one for one in found if one.rule == rule.name], found, event, zone) for rule in zoned]
     order = list(Outcome)
     return sorted(verdicts, key=lambda verdict: (order.index(verdict.outcome), verdict.rule.name))
 
 
-def _with_needed(moved: Sequence[Rule], rules: Sequence[Rule]) -> list[Rule]:
-    """These rules and all that they wait for."""
+def _moved(rules: Sequence[Rule], event: Event, zone: tzinfo) -> list[Rule]:
+    """The rules that the event can have moved: itself, or through the firing of a rule that they wait for."""
+    seen = {rule.name for rule in rules if _not_a_match(rule, event, zone) is None}
+    fires = {rule.name for rule in rules if rule.name in seen and (rule.only is None or rule.only.test(event))}
+    while more := {rule.name for rule in rules if rule.mode != "off" and not fires.isdisjoint(rule.needs)} - fires:
+        fires |= more
+    return [rule for rule in rules if rule.name in seen | fires]
+
+
+def _found(rules: Sequence[Rule], moved: Sequence[Rule], past: _Past, events: Iterable[Event], zone: tzinfo) -> list[Finding]:
+    """What these rules, and all that they wait for, found up to the event: wherever its keys are concerned."""
     known = {rule.name: rule for rule in rules}
-    wanted, waiting = set[str](), [rule.name for rule in moved]
+    wide, narrow = set[str](), set[str]()
+    for rule in moved:
+        needed = _with_needed(rule, known)
+        (narrow if all(_keeps_key(known[name], known) for name in needed) else wide).update(needed)
+    portal, near = past.event.portal, list[Event]()
+    found: list[Finding] = []
+    if wide:
+        engine = Engine([rule for rule in rules if rule.name in wide], portal, zone)
+        found += engine.fold_in_order(past.up_to_event(events, near))
+    else:
+        for _ in past.up_to_event(events, near):
+            pass
+    found += Engine([rule for rule in rules if rule.name in narrow], portal, zone).fold_in_order(near)
+    return list({one.id: one for one in found}.values())
+
+
+def _with_needed(rule: Rule, known: Mapping[str, Rule]) -> set[str]:
+    """The names of a rule and of all that it waits for."""
+    wanted, waiting = set[str](), [rule.name]
     while waiting:
         name = waiting.pop()
         if name in known and name not in wanted:
             wanted.add(name)
             waiting += known[name].needs
-    return [rule for rule in rules if rule.name in wanted]
+    return wanted
+
+
+def _keeps_key(rule: Rule, known: Mapping[str, Rule]) -> bool:
+    """Whether all that a rule waits for has its own key: then other keys have no say in what it finds for one."""
+    heard = all(known[name].by == rule.by for name in rule.needs if name in known)
+    return heard and all(source.by == rule.by for source in rule.sources)
 
 
 @dataclass
@@ -98,25 +132,39 @@ class _Past:
     first: Event | None = None
     earlier: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
 
-    def up_to_event(self, events: Iterable[Event]) -> Iterator[Event]:
-        """The events before the one in question, in order, and that one."""
-        by: dict[tuple[str, ...], tuple[Keyer, CellKey, list[Rule]]] = {}
+    def up_to_event(self, events: Iterable[Event], near: list[Event]) -> Iterator[Event]:
+        """The events before the one in question, in order, and that one; into `near` goes what has a key of it, and the first
+        of all."""
+        by: dict[tuple[str, ...], tuple[Keyer, CellKey, list[tuple[Rule, int]]]] = {}
         for rule in self.rules:
             key_of = keyer(rule.by)
             if (key := key_of(self.event)) is not None:
-                by.setdefault(rule.by, (key_of, key, []))[2].append(rule)
+                by.setdefault(rule.by, (key_of, key, []))[2].append((rule, _counts_since_us(rule, self.event)))
         for other in events:
             if other.order >= self.event.order:
                 break
+            is_near = self.first is None
             self.first = self.first or other
             for key_of, key, rules in by.values():
                 if key_of(other) == key:
-                    for rule in rules:
+                    for rule, since_us in rules:
                         if rule.needs or matches(rule, other):
-                            self.earlier[rule.name].append(other)
+                            is_near = True
+                            if other.at_us >= since_us:
+                                self.earlier[rule.name].append(other)
+            if is_near:
+                near.append(other)
             yield other
         self.first = self.first or self.event
+        near.append(self.event)
         yield self.event
+
+
+def _counts_since_us(rule: Rule, event: Event) -> int:
+    """What is older has no say in what is told of a rule's key; rules that learn are told of all that was kept."""
+    if isinstance(rule.pattern, Burst | Distinct | Temporal | Sequence_):
+        return event.at_us - span_us(rule.pattern.within)
+    return 0
 
 
 def _verdict(rule: Rule, past: _Past, own: Sequence[Finding], found: Sequence[Finding], event: Event, zone: tzinfo) -> Verdict:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alertbot.engine import Engine
 from alertbot.event import Event
 from alertbot.explain import Outcome, Verdict, explain
 from alertbot.rules.load import load_rules
@@ -260,3 +261,56 @@ def test_what_is_counted_agrees_with_what_fired(counting: tuple[Rule, ...], rows
                 assert complete is (verdict.outcome is Outcome.FIRED), verdict.why
             elif verdict.outcome in (Outcome.FIRED, Outcome.EXTENDED, Outcome.COUNTED):
                 assert (numbers[0] >= 3) is (verdict.outcome is not Outcome.COUNTED), verdict.why
+
+
+WAITING = """
+title: New address
+name: new-address
+detection: {any: {outcome: [success, failure]}}
+first_seen: {of: ip, learn: 0s}
+only: {outcome: failure}
+---
+title: Many people at new addresses
+name: many-people
+correlation: {type: value_count, rules: [new-address], group-by: [ip], timespan: 10m, condition: {field: account, gte: 2}}
+---
+title: A guess, then a new address
+name: guessed-elsewhere
+detection: {failed: {outcome: failure}}
+sequence: {within: 1h, steps: [{match: rule:guessing}, {match: rule:new-address}]}
+---
+title: Failures of the portal
+name: of-the-portal
+detection: {failed: {outcome: failure}}
+burst: {count: 4, within: 10m}
+by: portal
+"""
+ADDRESSES = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
+
+
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> tuple[Rule, ...]:
+    path = tmp_path_factory.mktemp("rules") / "rules.yml"
+    path.write_text(f"{RULES}---{WAITING}---{LEARNING}", encoding="utf-8")
+    return load_rules([path]).rules
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 6), st.sampled_from(["anna", "ben", "cem"]), st.booleans(), st.sampled_from(ADDRESSES)),
+        min_size=1,
+        max_size=25,
+    )
+)
+def test_what_is_said_to_have_fired_is_what_an_engine_of_all_rules_over_all_events_finds(
+    waiting: tuple[Rule, ...], rows: list[tuple[int, str, bool, str]]
+) -> None:
+    after, events = timedelta(), []
+    for number, (minutes, account, failed, ip) in enumerate(rows, 1):
+        after += minutes * MINUTE
+        events.append(event(number, after, "failure" if failed else "success", account=account, ip=ip, country_code="DE"))
+    asked = events[-1]
+    found = {(one.rule, one.id) for one in Engine(waiting, asked.portal, UTC).fold_all(events) if one.firing == asked.ref}
+    told = explain(waiting, events, asked, UTC)
+    assert {(one.rule.name, str(one.finding)) for one in told if one.outcome is Outcome.FIRED} == found
