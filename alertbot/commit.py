@@ -11,8 +11,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from typing import Protocol, TypeVar
 
+import msgspec
+import structlog
+
+from alertbot.errors import StaleIncident
 from alertbot.event import Event, EventRef, Feed
 from alertbot.finding import Finding
 from alertbot.incidents import Decision, Incident, Untold, Watch, close, decide, holding_keys, incident_key
@@ -23,7 +28,11 @@ from alertbot.store.records import Covered, PollCommit, PortalState, RuleVersion
 from alertbot.store.store import Store
 from alertbot.tell import Outlet
 
+TRIES = 8
+"""So often a poll is decided anew when people change its incidents at the same time."""
+
 T = TypeVar("T")
+log = structlog.get_logger("alertbot.commit")
 
 
 class InStore(Protocol):
@@ -55,7 +64,7 @@ class Committer:
         self._old_news_us = span_us(old_news)
         self.newsroom = Newsroom(store, outlet, self._old_news_us)
 
-    async def prepare(
+    async def commit(
         self,
         state: PortalState,
         rules: Mapping[str, Rule],
@@ -67,12 +76,27 @@ class Committer:
         gone: Sequence[str] = (),
         versions: Sequence[RuleVersion] = (),
         last_good_us: int | None = None,
+        notes: Mapping[str, str] | None = None,
     ) -> PollCommit:
-        """The commit: `state` is the portal's row as it is to be, `now_us` the portal's now.
+        """Decide and store: what was stored. `state` is the portal's row as it is to be, `now_us` the portal's now.
 
-        `last_good_us` is when, by the bot's own clock, the portal was last read to its end before this.
+        `last_good_us` is when, by the bot's own clock, the portal was last read to its end before this; `notes` are stored too.
         """
-        return await self._in_store(self._prepare, state, rules, watch, now_us, brought, changed, gone, versions, last_good_us)
+        async with self.turn:
+            for tried in count(1):
+                commit = await self._in_store(
+                    self._prepare, state, rules, watch, now_us, brought, changed, gone, versions, last_good_us
+                )
+                commit = msgspec.structs.replace(commit, notes={**commit.notes, **(notes or {})})
+                log.debug("poll.decided", portal=state.name, findings=len(changed), messages=len(commit.outbox))
+                try:
+                    await self._in_store(self._store.commit_poll, commit)
+                except StaleIncident:  # somebody pressed a button just now: decide anew from what stands
+                    if tried == TRIES:
+                        raise
+                else:
+                    break
+        return commit
 
     def _prepare(
         self,

@@ -13,9 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence, Set
-from contextlib import suppress
 from datetime import timedelta
-from itertools import count
 
 import msgspec
 import structlog
@@ -26,7 +24,7 @@ from alertbot.config import PortalSettings
 from alertbot.engine import Difference, Engine
 from alertbot.engine.table import MOST_KEYS
 from alertbot.enrichment import Enrichment
-from alertbot.errors import PortalError, StaleIncident, StoreError
+from alertbot.errors import PortalError
 from alertbot.event import FEEDS, Event, Feed
 from alertbot.feeds import Feeds, FeedState, Stage, earliest, gaps_between, is_begun_only, looked_at, looking_at
 from alertbot.incidents import Watch
@@ -42,11 +40,7 @@ from alertbot.store.records import DROPPED, PortalState, RuleVersion
 from alertbot.store.store import Store
 from alertbot.successor import AT_ONCE, Successor
 from alertbot.versions import Versions
-
-REBUILD_EVERY = timedelta(minutes=1)
-TRY_AGAIN_EVERY = timedelta(seconds=5)
-TRIES = 8
-"""So often a poll is decided anew when people change its incidents at the same time."""
+from alertbot.workshop import Workshop
 
 log = structlog.get_logger("alertbot.watch")
 
@@ -83,17 +77,20 @@ class PortalWatch:
         self._on_notes = on_notes
         self._monotonic = monotonic
         self._most_keys = most_keys
-        self._builds = builds or asyncio.Semaphore(1)
         self._state = PortalState(name=settings.name)
         self._enrichment = Enrichment(client, monotonic)
         self._catch_up = CatchUp(settings.name, _now_us)
         self._engine: Engine | None = None
         self._versions = Versions(settings.name)
-        self._building: asyncio.Task[None] | None = None
-        self._built_at = monotonic()
-        self._pause = timedelta()
         self._feeds = Feeds()
-        self._urgent = asyncio.Event()
+        self._workshop = Workshop(
+            settings.name,
+            self._build,
+            self._wants_an_engine,
+            self._wants_it_at_once,
+            room=builds or asyncio.Semaphore(1),
+            monotonic=monotonic,
+        )
         self._successor: Successor | None = None
         self._portal_now_us = 0
         self._dropped: dict[str, int] | None = None
@@ -153,7 +150,7 @@ class PortalWatch:
                 one.failed()
                 if self._engine is not None and self._feeds.is_all_read:
                     self.ready.set()  # there is nothing to wait for
-                self._look_what_to_build()
+                self._workshop.look()
             raise
 
     async def _read(self, one: FeedState) -> None:
@@ -180,13 +177,11 @@ class PortalWatch:
         async with self._one_at_a_time:
             self._ruling.change(rules)
             await self._begin_feeds()
-            self._look_what_to_build()
+            self._workshop.look()
 
     async def close(self) -> None:
         """Stop what is being built; nothing of it is lost."""
-        if self._building is not None:
-            self._building.cancel()
-            await asyncio.gather(self._building, return_exceptions=True)
+        await self._workshop.close()
 
     # -- storing and evaluating ----------------------------------------------------------------------------------------
 
@@ -205,7 +200,7 @@ class PortalWatch:
         self._enrichment.stored(people)
         if self._successor is not None:
             self._successor.meanwhile.extend(events)
-        self._look_what_to_build()
+        self._workshop.look()
 
     def _know_gaps(self, one: FeedState, gaps: tuple[tuple[int, int], ...]) -> None:
         """What lies between covered ranges when a read is complete was never read, and no silence goes across it."""
@@ -291,30 +286,19 @@ class PortalWatch:
         """
         since_us = self._versions.since_us | {(v.rule, v.version): v.since_us for v in versions}
         state = self._with_reading(state)
-        async with self._committer.turn:
-            for tried in count(1):
-                commit = await self._committer.prepare(
-                    state,
-                    self._ruling.at_work if rules is None else rules,
-                    Watch(state.watching_since_us or 0, since_us, unjudged),
-                    self._portal_now_us,
-                    brought=brought,
-                    changed=difference.changed,
-                    gone=difference.gone,
-                    versions=versions,
-                    last_good_us=last_good_us,
-                )
-                if dropped is not None and dropped != self._dropped:
-                    note = {DROPPED + state.name: msgspec.json.encode(dropped).decode()}
-                    commit = msgspec.structs.replace(commit, notes={**commit.notes, **note})
-                log.debug("poll.decided", portal=state.name, findings=len(difference.changed), messages=len(commit.outbox))
-                try:
-                    await self._in_store(self._store.commit_poll, commit)
-                except StaleIncident:  # somebody pressed a button just now: decide anew from what stands
-                    if tried == TRIES:
-                        raise
-                else:
-                    break
+        is_other = dropped is not None and dropped != self._dropped
+        commit = await self._committer.commit(
+            state,
+            self._ruling.at_work if rules is None else rules,
+            Watch(state.watching_since_us or 0, since_us, unjudged),
+            self._portal_now_us,
+            brought=brought,
+            changed=difference.changed,
+            gone=difference.gone,
+            versions=versions,
+            last_good_us=last_good_us,
+            notes={DROPPED + state.name: msgspec.json.encode(dropped).decode()} if is_other else {},
+        )
         log.debug("poll.committed", portal=state.name, events=len(brought.events))
         self._state = state
         self._versions.add(versions)
@@ -337,8 +321,7 @@ class PortalWatch:
 
     # -- building an engine beside the one at work ---------------------------------------------------------------------
 
-    @property
-    def _must_build(self) -> bool:
+    def _wants_an_engine(self) -> bool:
         return self._feeds.can_build and (
             not self._ruling.is_settled or self._feeds.want_an_engine or bool(self._feeds.by_name.keys() - self._wanted_feeds)
         )
@@ -347,44 +330,9 @@ class PortalWatch:
     def _wanted_feeds(self) -> frozenset[Feed]:
         return looked_at([*self._ruling.at_work.values(), *self._ruling.wanted.values()])
 
-    @property
-    def _is_urgent(self) -> bool:
+    def _wants_it_at_once(self) -> bool:
         """Whether the engine at work does not know a feed or the rules; what came late to it can wait."""
         return not self._ruling.is_settled or any(one.stage is Stage.WHOLE for one in self._feeds.by_name.values())
-
-    def _look_what_to_build(self) -> None:
-        """Have a successor built where one is wanted: at once where the engine at work does not know a feed or the rules, else
-        with what comes in a minute."""
-        if not self._must_build:
-            return
-        if self._is_urgent:
-            self._urgent.set()
-        if self._building is None or self._building.done():
-            self._building = asyncio.create_task(self._build_until_in_order(), name=f"build {self.settings.name}")
-
-    async def _build_until_in_order(self) -> None:
-        while self._must_build:
-            await self._pause_between_builds()
-            self._urgent.clear()
-            is_urgent, self._pause = self._is_urgent, timedelta()
-            try:
-                async with self._builds:
-                    await self._build()
-            except StoreError as exc:
-                log.error("build.failed", portal=self.settings.name, error=str(exc))  # noqa: TRY400 -- a sentence for people
-                self._pause = TRY_AGAIN_EVERY
-            except Exception:
-                log.exception("build.broken", portal=self.settings.name)
-                self._pause = REBUILD_EVERY
-            else:
-                self._pause = self._pause if is_urgent else REBUILD_EVERY
-            self._built_at = self._monotonic()
-
-    async def _pause_between_builds(self) -> None:
-        left = self._built_at + self._pause.total_seconds() - self._monotonic()
-        if left > 0 and not self._urgent.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._urgent.wait(), left)
 
     async def _build(self) -> None:
         name = self.settings.name

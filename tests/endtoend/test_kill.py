@@ -18,7 +18,7 @@ from alertbot.moments import from_us
 from alertbot.sandbox.faults import Fault, FaultKind
 from tests.endtoend.world import FAILURE, ROOT, RULES, World, ended, words, world
 
-ON_THE_WAY = ("service", "edits", "watch", "enrichment", "commit", "announce", "slack/delivery")
+ON_THE_WAY = ("service", "edits", "watch", "workshop", "enrichment", "commit", "announce", "slack/delivery")
 """The modules whose steps lie between a login and Slack."""
 
 FIRST_START = (

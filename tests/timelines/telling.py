@@ -78,7 +78,7 @@ class Story:
         """The portal is read at this minute, and shows these events."""
         self.clock_us = to_us(START) + int(minute * span_us(timedelta(minutes=1)))
         difference = self._engine.propose(events)
-        commit = await self._committer.prepare(
+        await self._committer.commit(
             PortalState(name="test", watching_since_us=0),
             self.rules,
             Watch(0),
@@ -88,7 +88,6 @@ class Story:
             gone=difference.gone,
             last_good_us=self._last_good_us,
         )
-        self.store.commit_poll(commit)
         self._engine.accept()
         self._last_good_us = self.clock_us
         if deliver:
