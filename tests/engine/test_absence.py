@@ -255,6 +255,15 @@ class TestWithAClock:
         assert silences(list(engine.propose([]).changed)) == [(1, us(6 * HOUR))]
 
 
+def test_a_gap_that_was_read_after_all_makes_a_silence_due_earlier() -> None:
+    engine = Engine([rule(QUIET)], "test", UTC, gaps={"login": [(us(30 * MINUTE), us(90 * MINUTE))]})
+    settled = engine._settled
+    settled.fold([event(1, 0 * HOUR), event(2, 70 * MINUTE, "success")])  # due at 2:30
+    engine.know_gaps({})
+    settled.fold([event(3, 100 * MINUTE, "success")])
+    assert silences(list(settled.record.touched.values())) == [(1, us(HOUR))]
+
+
 def test_made_up_keys_fill_no_memory_and_hide_nobody() -> None:
     rules: list[Rule] = [rule(QUIET)]
     anna = event(0, 0 * HOUR, account="anna", known=True)

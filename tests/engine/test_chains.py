@@ -143,6 +143,12 @@ def test_a_rule_that_is_heard_only_is_told_of_neither_when_it_fires_nor_when_it_
     assert [f.rule for f in found_by([heard, over], [event(n, n * MINUTE) for n in range(5)])] == ["over"]
 
 
+def test_an_event_that_completed_a_sequence_begins_none_by_what_it_makes_fire() -> None:
+    twice = rule(Sequence_(DAY, (Step(1, rule="failed"), Step(1, FAILED))), None, name="twice")
+    found = found_by([twice, *HEARD], [event(n, n * MINUTE) for n in range(4)])
+    assert evidence(found, "twice") == [(1, (0, 1)), (3, (2, 3))]
+
+
 def test_a_rule_that_is_off_fires_for_nobody() -> None:
     guessing = rule(Burst(2, 6 * MINUTE), name="guessing", mode="off")
     taken = rule(Sequence_(DAY, (Step(1, rule="guessing"), Step(1, SUCCEEDED))), None, name="taken")

@@ -114,6 +114,23 @@ def test_a_sequence_that_is_long_in_coming_is_its_definition(
     assert [(id_of(f.firing), tuple(id_of(ref) for ref in f.events)) for f in found] == expected
 
 
+@pytest.mark.parametrize(
+    ("counts", "outcomes", "evidence"),
+    [
+        ((1, 1, 1), "a" + 40 * "b" + "c", [0, 40, 41]),
+        ((2, 1, 1), "a" + 40 * "c" + "abc", [0, 41, 42, 43]),
+        ((2, 1, 1), "aab" + 20 * "ab" + 40 * "b" + "c", [39, 41, 82, 83]),
+        ((1, 2, 1), "ab" + 40 * "a" + "bc", [0, 1, 42, 43]),
+    ],
+)
+def test_the_first_steps_are_kept_however_long_the_last_is_in_coming(
+    counts: tuple[int, ...], outcomes: str, evidence: list[int]
+) -> None:
+    pattern = Sequence_(DAY, tuple(map(Step, counts, (A, B, C))))
+    (found,) = found_by([rule(pattern, None)], [event(n, n * MINUTE, outcome) for n, outcome in enumerate(outcomes)])
+    assert [id_of(ref) for ref in found.events] == evidence
+
+
 def test_a_key_that_is_hammered_without_completing_the_steps_stays_small() -> None:
     pattern = Sequence_(DAY, (Step(2, A), Step(1, B), Step(1, C)))
     engine = Engine([rule(pattern, None)], "test", UTC)
