@@ -29,7 +29,7 @@ class Ruling:
 
     def wants(self, rules: Rules) -> bool:
         """Whether these find what is wanted."""
-        return _deciding(rules) == _deciding(self.wanted)
+        return rules is self.wanted or _deciding(rules) == _deciding(self.wanted)
 
     def change(self, rules: Sequence[Rule]) -> None:
         """Take up an edit."""
