@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alertbot.engine.keys import keyer, spelled, text_of
+from alertbot.engine.keys import MOST_REMEMBERED, _spellings, keyer, spelled, text_of
 from alertbot.event import Event
 from alertbot.rules.model import Burst, Each
 from tests.engine.build import ANY, MINUTE, event, found_by, rule
@@ -53,7 +53,17 @@ def test_a_field_is_text_and_a_key_whatever_its_type(field: str, text: str | Non
 def test_fields_that_an_event_lacks_are_left_out_of_what_is_shown() -> None:
     names = ("account", "ip", "country", "known")
     assert spelled(ANNA, names, names) == (("account", "known"), ("Anna@X.org", "true"))
-    assert text_of(Event(portal="p", id=1, at_us=0, action_id=1), "groups") is None
+    nobody = Event(portal="p", id=1, at_us=0, action_id=1)
+    assert [text_of(nobody, field) for field in ("groups", "tfa", "geo")] == [None] * 3
+    assert [keyer((field,))(nobody) for field in ("groups", "tfa", "geo")] == [None] * 3
+
+
+def test_made_up_names_are_not_remembered_without_end() -> None:
+    one, two = keyer(("account",)), keyer(("account", "login"))
+    for number in range(MOST_REMEMBERED + 10):
+        made_up = Event(portal="p", id=number, at_us=0, action_id=1, account=f"A{number}", login="x")
+        assert (one(made_up), two(made_up)) == (f"a{number}", (f"a{number}", "x"))
+    assert len(_spellings) <= MOST_REMEMBERED
 
 
 def test_each_event_is_judged_with_what_is_present_as_its_key() -> None:
