@@ -269,7 +269,10 @@ def _words(error: ErrorDetails) -> str:
     """pydantic's error as a sentence for people; it never shows the value, which may be a secret."""
     kind, context = error["type"], error.get("ctx", {})
     if kind in _SHAPES:
-        return f"must be {_SHAPES[kind]}"
+        quotes = (
+            "; a text that holds `: ` needs quotes around it" if kind == "string_type" and type(error["input"]) is dict else ""
+        )
+        return f"must be {_SHAPES[kind]}{quotes}"
     if kind in ("value_error", "assertion_error"):
         return str(context.get("error", "is not valid"))
     if kind in ("literal_error", "enum"):

@@ -578,3 +578,12 @@ def test_whatever_stands_in_a_file_it_is_a_rule_or_mistakes(value):
     found = builder.rule("x")
     assert builder.broken == (found is None)
     assert all(isinstance(mistake, Mistake) and mistake.message for mistake in builder.mistakes)
+
+
+def test_a_remark_that_yaml_takes_for_a_mapping_is_told_to_need_quotes(tmp_path: Path) -> None:
+    remark = "falsepositives:\n  - a new phone: its first day\n"
+    (tmp_path / "x.yml").write_text(f"title: Failures\ndetection: {{failed: {{outcome: failure}}}}\n{remark}", encoding="utf-8")
+    with pytest.raises(
+        RulesError, match=r"x\.yml:4:5: falsepositives\[0\]: must be a text; a text that holds `: ` needs quotes"
+    ):
+        load_rules([tmp_path / "x.yml"])
