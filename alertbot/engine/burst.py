@@ -7,6 +7,7 @@ and no more: an array of the switch's flag, then the time and reference of each 
 from __future__ import annotations
 
 from array import array
+from typing import Any
 
 from alertbot.engine.keys import CellKey
 from alertbot.engine.state import Record, State, Switch
@@ -54,6 +55,11 @@ class BurstState(State):
                 self.switch.still_on(at_us, key)
         elif cell[0]:
             cell[0] = 0
+
+    @property
+    def tables(self) -> tuple[Table[Any], ...]:
+        """All that it remembers of its keys."""
+        return (self.table, self.switch.open)
 
     @property
     def dropped(self) -> int:

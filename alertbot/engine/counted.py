@@ -8,6 +8,7 @@ that there are enough, or too many: of others only the latest are kept.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import Any
 
 from alertbot.engine.keys import CellKey, keyer
 from alertbot.engine.state import Record, State, Switch
@@ -73,6 +74,11 @@ class CountedState(State):
                 self.switch.still_on(at_us, key)
         else:
             cell.on = 0
+
+    @property
+    def tables(self) -> tuple[Table[Any], ...]:
+        """All that it remembers of its keys."""
+        return (self.table, self.switch.open)
 
     @property
     def dropped(self) -> int:

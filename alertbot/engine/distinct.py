@@ -7,6 +7,8 @@ of them is needed. Most keys have one value in a window: these are a tuple, whic
 
 from __future__ import annotations
 
+from typing import Any
+
 from alertbot.engine.keys import CellKey, keyer
 from alertbot.engine.state import Record, State, Switch
 from alertbot.engine.table import Table
@@ -93,6 +95,11 @@ class DistinctState(State):
                 self.switch.still_on(at_us, key)
         elif cell.on:
             cell.on = 0
+
+    @property
+    def tables(self) -> tuple[Table[Any], ...]:
+        """All that it remembers of its keys."""
+        return (self.table, self.switch.open)
 
     @property
     def dropped(self) -> int:

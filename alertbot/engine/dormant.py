@@ -6,6 +6,8 @@ What is older than `memory` is forgotten.
 
 from __future__ import annotations
 
+from typing import Any
+
 from alertbot.engine.keys import CellKey
 from alertbot.engine.state import Record, State
 from alertbot.engine.table import Table
@@ -40,6 +42,11 @@ class DormantState(State):
     def teach(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match that is exempt: it ends the silence and does not fire."""
         self._see(event, at_us, key)
+
+    @property
+    def tables(self) -> tuple[Table[Any], ...]:
+        """All that it remembers of its keys."""
+        return (self.last,)
 
     @property
     def dropped(self) -> int:

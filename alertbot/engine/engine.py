@@ -2,7 +2,8 @@
 
 `settled` has folded all events up to a mark and only moves forward. `tail` holds the events after the mark, in order; `ahead`
 is a fork of `settled` into which the tail is folded. A new event at the end is folded into `ahead`; a late one within the tail
-makes `ahead` anew. So what a late row changes is exact, and costs at most a fold of the tail.
+is judged anew with the keys that it touches (`late`), and where that is not enough `ahead` is made anew. So what a late row
+changes is exact, and costs at most a fold of the tail.
 
 The mark trails the newest event by `SETTLE_AFTER` or `TAIL_EVENTS` events, whichever is shorter, but never by less than the
 portal's lateness. An event before the mark cannot be put in order here: `propose` hands it back as `deep`, and the caller
@@ -17,7 +18,7 @@ Nothing counts before `accept`: a caller whose commit failed calls `drop`, and a
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from operator import attrgetter
@@ -26,6 +27,7 @@ from types import MappingProxyType
 from alertbot.engine.absence import Gaps
 from alertbot.engine.adoption import Adoption
 from alertbot.engine.fold import Fold
+from alertbot.engine.late import judge_anew
 from alertbot.engine.plan import Plan
 from alertbot.engine.table import MOST_KEYS
 from alertbot.event import FEEDS, Event, Feed
@@ -214,7 +216,7 @@ class Engine:
         deep = self._sort_out(events)
         if self._ahead is not None and self._at_the_end(self._ahead, self._proposed):
             self._grow(self._ahead, self._proposed)
-        else:
+        elif not self._put_in_order():
             self._fold_anew()
         return self._difference(deep)
 
@@ -306,6 +308,39 @@ class Engine:
         self._tail.extend(new)
         self._ahead_events += len(new)
 
+    def _put_in_order(self) -> bool:
+        """Judge anew what late events touch, and nothing else; False where all of the tail must be folded anew."""
+        ahead = self._ahead
+        if ahead is None or not self._tail or self._proposed[0].at_us <= ahead.silent_us:
+            return False
+        newest = self._tail[-1].order
+        late = [event for event in self._proposed if event.order < newest]
+        tail = self._tail.copy()
+        for event in late:
+            insort(tail, event, key=_ORDER)
+        anew = judge_anew(self._settled, ahead, late, tail)
+        if anew is None:
+            return False
+        self._tail = tail
+        self._ahead_events += len(late)
+        found = self._adopted.told(anew.found.values())
+        changed = self._unconfirmed(found)
+        self._gone = [
+            name
+            for name, finding in self._confirmed.items()
+            if anew.judged(finding) and name not in found and name not in self._adopted
+        ]
+        self._grow(ahead, self._proposed[len(late) :])
+        self._changed = changed | self._changed
+        return True
+
+    def _unconfirmed(self, found: Mapping[str, Finding]) -> dict[str, Finding]:
+        return {
+            name: finding
+            for name, finding in found.items()
+            if self._confirmed.get(name) != finding and finding.last_us >= self._since_us
+        }
+
     def _fold_anew(self) -> None:
         for event in self._proposed:
             insort(self._tail, event, key=_ORDER)
@@ -318,11 +353,7 @@ class Engine:
     def _compare(self, ahead: Fold) -> None:
         """What all that was found differs in from what is confirmed."""
         found = self._adopted.told({**self._settled.record.touched, **ahead.record.touched}.values())
-        self._changed = {
-            name: finding
-            for name, finding in found.items()
-            if self._confirmed.get(name) != finding and finding.last_us >= self._since_us
-        }
+        self._changed = self._unconfirmed(found)
         self._gone = [name for name in self._confirmed if name not in found and name not in self._adopted]
 
     def _move_mark(self) -> None:

@@ -7,6 +7,8 @@ key costs a tuple with what it shows now, and only what it showed before has an 
 
 from __future__ import annotations
 
+from typing import Any
+
 from alertbot.engine.keys import CellKey, Keyer, keyer
 from alertbot.engine.state import Record, State
 from alertbot.engine.table import Table
@@ -66,6 +68,11 @@ class FirstSeenState(State):
     def teach(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match that is exempt: it teaches and does not fire."""
         self.step(event, at_us, key, fires=False)
+
+    @property
+    def tables(self) -> tuple[Table[Any], ...]:
+        """All that it remembers of its keys."""
+        return (self.keys, self.values)
 
     @property
     def dropped(self) -> int:

@@ -46,6 +46,12 @@ def spelled(event: Event, names: tuple[str, ...], fields: tuple[str, ...]) -> tu
     return tuple(name for name, _ in pairs), tuple(value for _, value in pairs)
 
 
+def cell_key(values: tuple[str, ...]) -> CellKey:
+    """The key that a rule's tables know a finding's key by."""
+    key = tuple(value.lower() for value in values)
+    return key[0] if len(key) == 1 else key
+
+
 def keyer(fields: tuple[str, ...]) -> Keyer:
     """The function that takes an event to its key, or to None where a field is absent."""
     if len(fields) == 1:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from array import array
 from datetime import timedelta, tzinfo
+from typing import Any
 
 from alertbot.engine.hours import wall_clock
 from alertbot.engine.keys import CellKey
@@ -60,6 +61,11 @@ class LearnedHoursState(State):
     def teach(self, event: Event, at_us: int, key: CellKey) -> None:
         """Fold one match that is exempt: it teaches and does not fire."""
         self._is_unusual(at_us, key)
+
+    @property
+    def tables(self) -> tuple[Table[Any], ...]:
+        """All that it remembers of its keys."""
+        return (self.table,)
 
     @property
     def dropped(self) -> int:

@@ -136,6 +136,12 @@ class Plan:
         self.conditions = _conditions(self.rules)
         self.kind_of = _kind_of(self.conditions)
         self._sharing = sharing(self.rules)
+        heard = {source.rule for rule in self.rules for source in _sources(rule)}
+        self.independent = frozenset(
+            place
+            for place, rule in enumerate(self.rules)
+            if rule.name not in heard and not any(_sources(rule)) and not isinstance(rule.pattern, Absence)
+        )
         self._candidates: dict[object, tuple[tuple[int, bool], ...]] = {}
 
     def states(self, record: Record) -> list[State]:
@@ -162,7 +168,7 @@ class Plan:
                     continue
                 rule = self.rules[entry.slot]
                 step = shared.get(entry.slot) or self._step_function(rule, states[entry.slot], entry.bits)
-                _add(takers, self._keyer(rule), step)
+                _add(takers, self.keyer(rule), step)
             groups.append((condition.selection.test, takers))
         return groups
 
@@ -179,7 +185,17 @@ class Plan:
             )
         return known
 
-    def _keyer(self, rule: Rule) -> Keyer | None:
+    def taken_by(self, event: Event) -> set[int]:
+        """The places of the rules that wait for a condition that this event matches."""
+        held = (
+            self.conditions[place]
+            for place, sure in self.candidates(event)
+            if sure or self.conditions[place].selection.test(event)
+        )
+        return {entry.slot for condition in held for entry in condition.entries}
+
+    def keyer(self, rule: Rule) -> Keyer | None:
+        """The function that takes an event to the rule's key; None where the rule judges each event by itself."""
         judges_alone = isinstance(rule.pattern, Each | Hours)
         return None if judges_alone else self._keyers[rule.by]
 

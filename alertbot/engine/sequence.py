@@ -14,6 +14,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 from itertools import islice
+from typing import Any
 
 from alertbot.engine.keys import CellKey
 from alertbot.engine.state import Record, State
@@ -81,6 +82,11 @@ class SequenceState(State):
             if served:
                 self.fire(event, at_us, [EventRef(cell[i + 1]) for i in served], cell[served[0]])
                 cell[:] = array("q", (ref, _FEW))
+
+    @property
+    def tables(self) -> tuple[Table[Any], ...]:
+        """All that it remembers of its keys."""
+        return (self.table,)
 
     @property
     def dropped(self) -> int:

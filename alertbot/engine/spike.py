@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from array import array
 from fractions import Fraction
+from typing import Any
 
 from alertbot.engine.keys import CellKey
 from alertbot.engine.state import Record, State, Switch
@@ -68,6 +69,11 @@ class SpikeState(State):
                 self.switch.still_on(at_us, key)
         else:
             cell[_ON] = 0
+
+    @property
+    def tables(self) -> tuple[Table[Any], ...]:
+        """All that it remembers of its keys."""
+        return (self.table, self.switch.open)
 
     @property
     def dropped(self) -> int:

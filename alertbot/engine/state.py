@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -66,6 +66,11 @@ class State(ABC):
     @abstractmethod
     def fork(self, record: Record) -> State:
         """The same state for another fold; stepping it leaves this one as it is."""
+
+    @property
+    def tables(self) -> tuple[Table[Any], ...]:
+        """All that it remembers of its keys, always in the same order."""
+        return ()
 
     @property
     def dropped(self) -> int:

@@ -11,7 +11,7 @@ span to end. Then cells go before their time, in the order of events alone, the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterator
 from typing import Generic, TypeVar
 from weakref import ref
 
@@ -72,6 +72,10 @@ class Generation(dict[Hashable, Cell]):
         self[key] = cell
         return cell
 
+    def holds(self, key: Hashable) -> bool:
+        """Whether a key was touched in this span."""
+        return key in self or (self.together > 0 and key in self.shared[0])
+
     def _is_full(self) -> None:
         table = self.table()
         if table is not None:
@@ -82,10 +86,10 @@ class Table(Generic[Cell]):
     """The two generations that count. `cells` is the one to read and write; it is exchanged by `turn`.
 
     `copied`: None where cells are never changed in place. `half`: so many keys fill a generation. `keep` says which cells
-    outlive that. `dropped` counts those that did not.
+    outlive that; `dropped` counts those that did not, `early` the generations that were followed before their time.
     """
 
-    __slots__ = ("__weakref__", "_filled", "_span", "cells", "dropped", "half", "horizon_us", "keep", "turn_us")
+    __slots__ = ("__weakref__", "_filled", "_span", "cells", "dropped", "early", "half", "horizon_us", "keep", "turn_us")
 
     def __init__(
         self,
@@ -100,6 +104,7 @@ class Table(Generic[Cell]):
         self.half = max(most_keys // 2, 1)
         self.keep = keep
         self.dropped = 0
+        self.early = 0
         self.turn_us = _AT_ONCE
         self.cells: Generation[Cell] = Generation(self, make, copied)
         self._span: int | None = None
@@ -141,9 +146,42 @@ class Table(Generic[Cell]):
         keep = None if self.keep is None else self.keep.fork(people)
         fork: Table[Cell] = Table(self.horizon_us, cells.make, cells.copied, most_keys=2 * self.half, keep=keep)
         fork.turn_us, fork._span, fork._filled, fork.dropped = self.turn_us, self._span, self._filled, self.dropped
+        fork.early = self.early
         fork.cells.shared = (cells, *cells.mine, *cells.shared)
         fork.cells.together, fork.cells.counted = 1, cells.counted
         return fork
+
+    def graft(self, other: Table[Cell], keys: Container[Hashable]) -> bool:
+        """Take what another fork of the same table holds of some keys, and let go of what this one held of them.
+
+        False where that is not all, for a table that is filled forgets keys for the sake of others: then neither is of use any
+        more.
+        """
+        spans = [span for span in (self._span, other._span) if span is not None]
+        for table in (self, other):
+            if spans and table._span != max(spans):
+                table.turn(max(spans) * self.horizon_us)
+        if self.early != other.early or self._filled or other._filled:
+            return False
+        cells, own = self.cells, (self.cells, *self.cells.mine)
+        theirs = (other.cells, *other.cells.mine)
+        inside = self.keep is not None and self.keep.inside
+        places = {place for layer in (*own, *theirs) for place in layer if (place[0] if inside else place) in keys}  # type: ignore[index]
+        for place in places:
+            cell = other.peek(place)
+            if cell is not None and cells.copied is not None and not any(place in layer for layer in theirs):
+                cell = cells.copied(cell)
+            before, now = cells.holds(place), other.cells.holds(place)
+            for layer in own:
+                layer.pop(place, None)
+            if cell is not None and now:
+                cells[place] = cell
+            elif cell is not None and cells.mine:
+                cells.mine[0][place] = cell
+            elif cell is not None or self.peek(place) is not None:
+                return False
+            cells.counted += now - before
+        return cells.counted < cells.most
 
     def __len__(self) -> int:
         return sum(len(layer) for layer in self._layers())
@@ -160,6 +198,7 @@ class Table(Generic[Cell]):
         self.cells.mine = (last, kept) if kept else (last,)
         self.cells.shared = last.shared[: last.together]
         self._filled = early
+        self.early += early
         last.mine, last.shared, last.together = (), (), 0
 
     def _kept(self, last: Generation[Cell]) -> dict[Hashable, Cell]:

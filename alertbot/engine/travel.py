@@ -7,6 +7,8 @@ the country is known, the place is the country, as near to others as it can be.
 
 from __future__ import annotations
 
+from typing import Any
+
 from alertbot.engine.keys import CellKey
 from alertbot.engine.state import Record, State
 from alertbot.engine.table import Table
@@ -67,6 +69,11 @@ class TravelState(State):
         familiar = self.familiar_us is not None and self._is_familiar(at_us, key, place, self.familiar_us)
         if last[2] is not place and last[2] != place and not familiar and self._too_fast(last, at_us, place):
             self.fire(event, at_us, (last[1], event.ref), last[0])
+
+    @property
+    def tables(self) -> tuple[Table[Any], ...]:
+        """All that it remembers of its keys."""
+        return (self.last, self.used)
 
     @property
     def dropped(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -84,6 +85,16 @@ RULES: list[Rule] = [
     rule(Burst(2, 12 * MINUTE), ANY, name="burst-of-ben", only=selection(account="ben"), by=("ip",), exemptions=(OLD_VPN,)),
 ]
 
+LISTENERS = {"burst", "new-ip", "heard", "burst-heard", "each"}
+INDEPENDENT = [r for r in RULES if not (r.needs or r.sources or r.name in LISTENERS or isinstance(r.pattern, Absence))] + [
+    rule(Burst(3, 10 * MINUTE), name="own-burst"),
+    rule(Burst(4, 30 * MINUTE), name="with-it"),
+    rule(FirstSeen((("ip",),), 40 * MINUTE, 15 * MINUTE), ANY, name="own-new-ip"),
+    rule(FirstSeen((("ip",),), 10 * MINUTE, 0 * MINUTE), ANY, name="pair", by=("account", "outcome")),
+    rule(Each(), SUCCEEDED, name="own-each"),
+]
+"""Rules of which a late event is judged anew with its keys alone."""
+
 OUTCOMES = ["failure", "failure", "success"]
 moves = st.tuples(
     st.integers(0, 15),
@@ -125,14 +136,15 @@ def histories(draw: st.DrawFn) -> list[Event]:
 class Bot:
     """What the service does with an engine, with dicts for a store."""
 
-    def __init__(self, most_keys: int = MOST_KEYS) -> None:
+    def __init__(self, rules: list[Rule] = RULES, most_keys: int = MOST_KEYS) -> None:
+        self.rules = rules
         self.most_keys = most_keys
         self.events: dict[int, Event] = {}
         self.findings: dict[str, Finding] = {}
         self.engine = self.started()
 
     def started(self, since_us: int | None = None) -> Engine:
-        engine = Engine(RULES, "test", UTC, most_keys=self.most_keys, gaps=GAPS)
+        engine = Engine(self.rules, "test", UTC, most_keys=self.most_keys, gaps=GAPS)
         stored = sorted(self.events.values(), key=lambda e: e.order)
         if since_us is not None:
             engine.begin(since_us)
@@ -175,22 +187,23 @@ class Bot:
             del self.findings[gone]
 
 
-@settings(max_examples=200, deadline=None)
-@given(histories(), st.sampled_from([MOST_KEYS, MOST_KEYS, 3]), st.data())
+@pytest.mark.parametrize("rules", [RULES, INDEPENDENT], ids=["some listen to others", "each by itself"])
+@settings(max_examples=200)
+@given(histories(), st.sampled_from([MOST_KEYS, MOST_KEYS, 8, 3]), st.data())
 def test_any_cut_any_order_any_restart_gives_the_findings_of_one_pass(
-    events: list[Event], most_keys: int, data: st.DataObject
+    rules: list[Rule], events: list[Event], most_keys: int, data: st.DataObject
 ) -> None:
     """Of one feed or of both, each of which has a clock of its own."""
     actions = data.draw(st.sets(st.integers(0, len(events) - 1)))
     events = [replace(e, feed="audit", outcome=None) if n in actions else e for n, e in enumerate(events)]
     end_us = max(e.at_us for e in events) + data.draw(st.integers(0, 100)) * 60_000_000
-    one_pass = Engine(RULES, "test", UTC, most_keys=most_keys, gaps=GAPS)
+    one_pass = Engine(rules, "test", UTC, most_keys=most_keys, gaps=GAPS)
     one_pass.advance_to(end_us)
     expected = one_pass.fold_all(events)
     delays = data.draw(st.lists(st.integers(0, 3), min_size=len(events), max_size=len(events)))
     arriving = [e for _, e in sorted(enumerate(events), key=lambda pair: pair[0] + 7 * delays[pair[0]])]
     cuts = sorted(data.draw(st.sets(st.integers(1, len(events)), max_size=12)) | {len(events)})
-    bot = Bot(most_keys)
+    bot = Bot(rules, most_keys)
     start = 0
     for cut in cuts:
         newest_us = max(e.at_us for e in arriving[:cut])
