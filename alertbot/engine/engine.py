@@ -197,13 +197,13 @@ class Engine:
         self._confirmed = {found.id: found for found in known}
         for found in final:
             del self._confirmed[found.id]
-        self._adopt(final)
+        deep = self._sort_out(new)
+        self._adopt(final, first_us)
         silences = {rule.name: rule.feeds for rule in self.rules if isinstance(rule.pattern, Absence)}
         for found in known:
             for feed in silences.get(found.rule, ()):
                 self.advance_to(found.at_us, feed)  # a clock has been where a silence fired
         self._accepted_now_us = self._now_us
-        deep = self._sort_out(new)
         if self._ahead is not None and self._at_the_end(self._ahead, self._proposed):
             self._extend(self._ahead, self._proposed)
             self._compare(self._ahead)
@@ -270,7 +270,7 @@ class Engine:
     def _clear(self) -> None:
         self._proposed, self._changed, self._gone = [], {}, []
 
-    def _adopt(self, final: Sequence[Finding]) -> None:
+    def _adopt(self, final: Sequence[Finding], first_us: int | None) -> None:
         """Let findings whose beginning is lost, but that were open when the fold sees them first, go on as they are stored."""
         open_at_last = sorted((f for f in final if self._extends_us.get(f.rule)), key=lambda found: found.last_us)
         if not open_at_last:
@@ -280,7 +280,8 @@ class Engine:
             while folded < len(self._tail) and self._tail[folded].at_us <= stored.last_us:
                 fold.fold(self._tail[folded : folded + 1])
                 folded += 1
-            if self._adopted.take(stored, {**self._settled.record.touched, **fold.record.touched}.values()):
+            found = {**self._settled.record.touched, **fold.record.touched}.values()
+            if self._adopted.take(stored, found, kept=first_us is not None and stored.first_us >= first_us):
                 self._confirmed[stored.id] = stored
 
     def _sort_out(self, events: Iterable[Event]) -> tuple[Event, ...]:
@@ -338,7 +339,7 @@ class Engine:
         return {
             name: finding
             for name, finding in found.items()
-            if self._confirmed.get(name) != finding and finding.last_us >= self._since_us
+            if self._confirmed.get(name) != finding and (finding.last_us >= self._since_us or name in self._adopted)
         }
 
     def _fold_anew(self) -> None:

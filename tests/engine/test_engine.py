@@ -89,6 +89,7 @@ LISTENERS = {"burst", "new-ip", "heard", "burst-heard", "each"}
 INDEPENDENT = [r for r in RULES if not (r.needs or r.sources or r.name in LISTENERS or isinstance(r.pattern, Absence))] + [
     rule(Burst(3, 10 * MINUTE), name="own-burst"),
     rule(Burst(4, 30 * MINUTE), name="with-it"),
+    rule(Distinct(("ip",), 2, 30 * MINUTE), ANY, name="own-addresses"),
     rule(FirstSeen((("ip",),), 40 * MINUTE, 15 * MINUTE), ANY, name="own-new-ip"),
     rule(FirstSeen((("ip",),), 10 * MINUTE, 0 * MINUTE), ANY, name="pair", by=("account", "outcome")),
     rule(Each(), SUCCEEDED, name="own-each"),
@@ -148,9 +149,9 @@ class Bot:
         stored = sorted(self.events.values(), key=lambda e: e.order)
         if since_us is not None:
             engine.begin(since_us)
-        meanwhile = stored[-2:]
-        for cut in range(0, len(stored) - 2, 7):
-            engine.load(stored[: len(stored) - 2][cut : cut + 7])
+        meanwhile = stored[-2:] if since_us is None else []  # at a start nobody has judged what comes meanwhile
+        for cut in range(0, len(stored) - len(meanwhile), 7):
+            engine.load(stored[: len(stored) - len(meanwhile)][cut : cut + 7])
         if len(stored) % 2:
             for _ in engine.fold_tail(3):
                 pass
@@ -294,6 +295,22 @@ def test_an_attack_whose_beginning_is_stored_no_more_goes_on_as_the_same_finding
             difference = engine.propose(events[read : read + step])
         read += step
     assert sorted(stored.values(), key=lambda f: f.id) == sorted(expected, key=lambda f: f.id)
+
+
+def test_an_attack_that_began_before_what_a_start_looks_at_is_cut_in_two_by_a_late_event() -> None:
+    addresses = [(0, "1"), (0, "3"), (21, "1"), (42, "2"), (69, "1"), (89, "3")]
+    attack = [event(n, at * MINUTE, "failure", ip=f"198.51.100.{ip}") for n, (at, ip) in enumerate(addresses)]
+    now = event(10, 121 * MINUTE, "failure", account="ben")
+    late = event(11, 79 * MINUTE, "failure", ip="198.51.100.1")  # the second to last address but one was 37 minutes ago
+    rules = [rule(Distinct(("ip",), 2, 30 * MINUTE), name="addresses")]
+    bot = Bot(rules)
+    bot.poll([*attack, now], fails=False, now_us={})
+    assert [f.count for f in bot.findings.values()] == [6]
+    bot.restart(quick=True)
+    bot.poll([late], fails=False, now_us={})
+    expected = Engine(rules, "test", UTC).fold_all([*attack, now, late])
+    assert sorted(bot.findings.values(), key=lambda f: f.at_us) == expected
+    assert [f.count for f in expected] == [5, 2]
 
 
 def test_a_late_event_within_an_adopted_finding_counts_once() -> None:
