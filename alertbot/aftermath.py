@@ -7,11 +7,10 @@ second, and at once when somebody pressed. Nothing counts before its commit: aft
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -29,22 +28,15 @@ from alertbot.rules.model import Rule
 from alertbot.silences import Silence, holding
 from alertbot.slack.remarks import escalation, silence_over
 from alertbot.store.responses import PeopleCommit
-from alertbot.store.store import Store
+from alertbot.store.store import InStore, Store
 from alertbot.tell import Outlet, awaited
 
 EVERY = timedelta(seconds=1)
 AT_ONCE = 100
 """So many incidents are followed up in one transaction."""
 
-T = TypeVar("T")
 log = structlog.get_logger("alertbot.aftermath")
 _replace = msgspec.structs.replace
-
-
-class InStore(Protocol):
-    """Runs a function of the store's in the one thread that speaks to it."""
-
-    def __call__(self, function: Callable[..., T], *args: object, **named: object) -> Awaitable[T]: ...
 
 
 @dataclass(frozen=True, slots=True)

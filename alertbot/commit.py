@@ -8,11 +8,10 @@ that all of it stands in the same transaction.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
-from typing import Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -25,20 +24,13 @@ from alertbot.moments import span_us
 from alertbot.newsroom import Newsroom
 from alertbot.rules.model import Rule
 from alertbot.store.records import Covered, PollCommit, PortalState, RuleVersion, StoredFinding, StoredPerson
-from alertbot.store.store import Store
+from alertbot.store.store import InStore, Store
 from alertbot.tell import Outlet
 
 TRIES = 8
 """So often a poll is decided anew when people change its incidents at the same time."""
 
-T = TypeVar("T")
 log = structlog.get_logger("alertbot.commit")
-
-
-class InStore(Protocol):
-    """Runs a function of the store's in the one thread that speaks to it."""
-
-    def __call__(self, function: Callable[..., T], *args: object, **named: object) -> Awaitable[T]: ...
 
 
 @dataclass(frozen=True, slots=True)

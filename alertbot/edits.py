@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -21,7 +21,7 @@ from alertbot.reload import changes
 from alertbot.rules.model import Rule, RuleBook
 from alertbot.slack.rule_files import rules_broken, rules_mended
 from alertbot.store.records import RULES_BROKEN
-from alertbot.store.store import Store
+from alertbot.store.store import InStore, Store
 
 TRY_AGAIN_EVERY = timedelta(seconds=1)
 """How soon an edit is taken up again that could not be, for the store was away."""
@@ -30,12 +30,6 @@ AFTER_A_MISTAKE = timedelta(minutes=1)
 
 T = TypeVar("T")
 log = structlog.get_logger("alertbot.edits")
-
-
-class InStore(Protocol):
-    """Runs a function of the store's in the one thread that speaks to it."""
-
-    def __call__(self, function: Callable[..., T], *args: object, **named: object) -> Awaitable[T]: ...
 
 
 class Edits:

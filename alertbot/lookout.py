@@ -8,10 +8,10 @@ nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import msgspec
 import structlog
@@ -26,7 +26,7 @@ from alertbot.portal.notes import Note, NoteKind
 from alertbot.rows import parse_date
 from alertbot.selfwatch import Concern, Look, Selfwatch
 from alertbot.settings import PortalSettings
-from alertbot.store.store import Store
+from alertbot.store.store import InStore, Store
 
 EVERY = timedelta(seconds=1)
 KEYS_EVERY = timedelta(days=1)
@@ -35,14 +35,7 @@ KEYS_AGAIN = timedelta(hours=1)
 
 KEYS_LOOK_S = 5.0
 
-T = TypeVar("T")
 log = structlog.get_logger("alertbot.lookout")
-
-
-class InStore(Protocol):
-    """Runs a function of the store's in the one thread that speaks to it."""
-
-    def __call__(self, function: Callable[..., T], *args: object, **named: object) -> Awaitable[T]: ...
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,10 +7,9 @@ counts.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -24,7 +23,7 @@ from alertbot.ruling import Rules
 from alertbot.settings import PortalSettings
 from alertbot.store.events import decode
 from alertbot.store.records import DROPPED, PortalState, RuleVersion
-from alertbot.store.store import Store
+from alertbot.store.store import InStore, Store
 from alertbot.versions import Versions
 
 SLICE = 1_000
@@ -32,14 +31,6 @@ SLICE = 1_000
 
 AT_ONCE = 100
 """So many events are folded at once, a millisecond or two, before others have their turn."""
-
-T = TypeVar("T")
-
-
-class InStore(Protocol):
-    """Runs a function of the store's in the one thread that speaks to it."""
-
-    def __call__(self, function: Callable[..., T], *args: object, **named: object) -> Awaitable[T]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ import msgspec
 import structlog
 
 from alertbot.catchup import CatchUp
-from alertbot.commit import Brought, Committer, InStore
+from alertbot.commit import Brought, Committer
 from alertbot.config import PortalSettings
 from alertbot.engine import Difference, Engine
 from alertbot.engine.table import MOST_KEYS
@@ -37,7 +37,7 @@ from alertbot.portal.ranges import join
 from alertbot.rules.model import Rule
 from alertbot.ruling import Rules, Ruling
 from alertbot.store.records import DROPPED, PortalState, RuleVersion
-from alertbot.store.store import Store
+from alertbot.store.store import InStore, Store
 from alertbot.successor import AT_ONCE, Successor
 from alertbot.versions import Versions
 from alertbot.workshop import Workshop

@@ -6,9 +6,9 @@ In come `PollCommit`s, whole or not at all; out come events in the order of the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Select, delete, func, literal_column, select
 
@@ -19,6 +19,14 @@ from alertbot.store.records import Counts, EventCount, FindingCount, IncidentCou
 from alertbot.store.reports import Reports
 from alertbot.store.responses import Responses
 from alertbot.store.tables import events, findings, incidents, meta, outbox, rule_versions
+
+T = TypeVar("T")
+
+
+class InStore(Protocol):
+    """Runs a function of the store's in the one thread that speaks to it."""
+
+    def __call__(self, function: Callable[..., T], *args: object, **named: object) -> Awaitable[T]: ...
 
 
 class Store(Events, Findings, Responses, Reports):
