@@ -14,12 +14,12 @@ from enum import StrEnum
 from typing import Any
 
 from alertbot.engine import Engine
-from alertbot.engine.keys import CellKey, Keyer, keyer, spelled
+from alertbot.engine.keys import CellKey, Keyer, cell_key, keyer, spelled
 from alertbot.event import Event
 from alertbot.finding import Finding
 from alertbot.grounds import Known, grounds, matches, when
 from alertbot.moments import end_of_day_us, span_us
-from alertbot.rules.model import Burst, Distinct, Each, Exemption, FirstSeen, Hours, Rule, Sequence_, Temporal
+from alertbot.rules.model import Burst, Distinct, Each, Exemption, FirstSeen, Hours, Rule, Sequence_, Temporal, with_needed
 
 
 class Outcome(StrEnum):
@@ -88,7 +88,7 @@ def _found(rules: Sequence[Rule], moved: Sequence[Rule], past: _Past, events: It
     known = {rule.name: rule for rule in rules}
     wide, narrow = set[str](), set[str]()
     for rule in moved:
-        needed = _with_needed(rule, known)
+        needed = with_needed(rule, known)
         (narrow if all(_keeps_key(known[name], known) for name in needed) else wide).update(needed)
     portal, near = past.event.portal, list[Event]()
     found: list[Finding] = []
@@ -100,17 +100,6 @@ def _found(rules: Sequence[Rule], moved: Sequence[Rule], past: _Past, events: It
             pass
     found += Engine([rule for rule in rules if rule.name in narrow], portal, zone).fold_in_order(near)
     return list({one.id: one for one in found}.values())
-
-
-def _with_needed(rule: Rule, known: Mapping[str, Rule]) -> set[str]:
-    """The names of a rule and of all that it waits for."""
-    wanted, waiting = set[str](), [rule.name]
-    while waiting:
-        name = waiting.pop()
-        if name in known and name not in wanted:
-            wanted.add(name)
-            waiting += known[name].needs
-    return wanted
 
 
 def _keeps_key(rule: Rule, known: Mapping[str, Rule]) -> bool:
@@ -176,7 +165,7 @@ def _verdict(rule: Rule, past: _Past, own: Sequence[Finding], found: Sequence[Fi
         return Verdict(rule, quiet[0], key, quiet[1])
     local = rule.zone or zone
     earlier = [(other, _exemption(rule, other, local) is not None) for other in past.earlier[rule.name]]
-    known = Known(earlier, past.first or event, [one for one in own if _of_key(one, values)], found)
+    known = Known(earlier, past.first or event, [one for one in own if cell_key(one.key) == cell_key(values)], found)
     why = grounds(rule, known, event, local)
     if fired is not None:
         return Verdict(rule, Outcome.FIRED, key, why, fired.id)
@@ -186,10 +175,6 @@ def _verdict(rule: Rule, past: _Past, own: Sequence[Finding], found: Sequence[Fi
     if rule.only is not None and not rule.only.test(event):
         why += "; `only` does not want an event like this one to fire"
     return Verdict(rule, Outcome.COUNTED, key, why)
-
-
-def _of_key(found: Finding, values: Sequence[str]) -> bool:
-    return [value.lower() for value in found.key] == [value.lower() for value in values]
 
 
 def _not_a_match(rule: Rule, event: Event, zone: tzinfo) -> tuple[Outcome, str] | None:

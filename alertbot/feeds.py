@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from alertbot.event import Event, Feed
 from alertbot.portal.history import HistoryReader, Range
-from alertbot.rules.model import Rule
+from alertbot.rules.model import Rule, with_needed
 
 Span = tuple[int, int]
 
@@ -114,7 +114,7 @@ def looking_at(rules: Mapping[str, Rule], feed: Feed) -> list[Rule]:
 
 
 def _all_feeds(rule: Rule, rules: Mapping[str, Rule]) -> frozenset[Feed]:
-    return rule.feeds.union(*(_all_feeds(rules[name], rules) for name in rule.needs if name in rules))
+    return rule.feeds.union(*(rules[name].feeds for name in with_needed(rule, rules)))
 
 
 def is_begun_only(ranges: Sequence[Range]) -> bool:

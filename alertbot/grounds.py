@@ -13,12 +13,13 @@ from fractions import Fraction
 
 from alertbot.engine.hours import covers, wall_clock
 from alertbot.engine.keys import keyer, spelled
-from alertbot.engine.learned_hours import LEARNED_DAYS, USUAL_DAYS, around
+from alertbot.engine.learned_hours import USUAL_DAYS, around
 from alertbot.event import Event
 from alertbot.finding import Finding
 from alertbot.moments import iso, show_duration, span_us
 from alertbot.places import place_of
 from alertbot.rules.model import (
+    LEARNED_DAYS,
     Absence,
     Burst,
     Distinct,

@@ -18,10 +18,9 @@ from alertbot.engine.state import Record, State
 from alertbot.engine.table import Table
 from alertbot.event import Event
 from alertbot.moments import span_us
-from alertbot.rules.model import LearnedHours, Rule
+from alertbot.rules.model import LEARNED_DAYS, LearnedHours, Rule
 
 USUAL_DAYS = 3
-LEARNED_DAYS = 10
 
 
 def _new() -> array[int]:
@@ -66,11 +65,6 @@ class LearnedHoursState(State):
     def tables(self) -> tuple[Table[Any], ...]:
         """All that it remembers of its keys."""
         return (self.table,)
-
-    @property
-    def dropped(self) -> int:
-        """How many keys were let go before their time."""
-        return self.table.dropped
 
     def fork(self, record: Record) -> LearnedHoursState:
         """The same state for another fold."""

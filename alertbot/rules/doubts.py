@@ -9,9 +9,11 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
+from alertbot.places import HALF_ROUND_THE_EARTH_KM
 from alertbot.rules.condition import NEVER, And, Condition, Is, Not, Present, all_of, leaves, negate
 from alertbot.rules.kinds import AUDIT_ONLY, LOGIN_ONLY, VALUES, kinds_of, may_hold
 from alertbot.rules.model import (
+    LEARNED_DAYS,
     LEVELS,
     Absence,
     Burst,
@@ -32,8 +34,6 @@ Warn = Callable[..., None]
 CHOSEN = frozenset({"ip", "network", "country", "countryCode", "city", "geo"})
 """Fields that who logs in can choose: the portal believes the address that it is told."""
 
-_LEARNED_DAYS = timedelta(days=10)
-_HALF_ROUND_THE_EARTH_KM = 20_037
 _DAY = 24 * 60
 _WEEK = 7 * _DAY
 
@@ -107,15 +107,15 @@ def _silent_pattern(rule: Rule, looks: Sequence[Condition]) -> Iterator[tuple[Wa
         yield from _too_few_values(pattern, rule, looks)
     elif isinstance(pattern, Hours) and _whole_week(pattern):
         yield ("hours",), "can never fire: these hours are the whole week"
-    elif isinstance(pattern, LearnedHours) and pattern.learn < _LEARNED_DAYS:
-        yield ("hours", "learn"), "can never fire: it is silent until there were matches on 10 of these days"
+    elif isinstance(pattern, LearnedHours) and pattern.learn < timedelta(days=LEARNED_DAYS):
+        yield ("hours", "learn"), f"can never fire: it is silent until there were matches on {LEARNED_DAYS} of these days"
     elif isinstance(pattern, FirstSeen) and pattern.learn and any(set(fields) <= set(rule.by) for fields in pattern.each):
         yield ("first_seen",), "can never fire: what is looked for is in the key, so it is never new for it"
     elif isinstance(pattern, Dormant) and pattern.after >= pattern.memory and rule.by != ("account",):
         yield ("dormant",), "can never fire: what is silent for longer than `memory` is forgotten"
     elif isinstance(pattern, Absence) and pattern.hours is not None and not pattern.hours.hours:
         yield ("absence",), "can never fire: no hours count"
-    elif isinstance(pattern, Travel) and pattern.farther_than_km >= _HALF_ROUND_THE_EARTH_KM:
+    elif isinstance(pattern, Travel) and pattern.farther_than_km >= HALF_ROUND_THE_EARTH_KM:
         yield ("travel", "farther_than"), "can never fire: no two places on earth are so far apart"
     elif isinstance(pattern, Travel) and "geo" in rule.by:
         yield ("by",), "can never fire: a key with `geo` in it is at one place"

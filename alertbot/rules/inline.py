@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from alertbot.event import Event, EventRef
 from alertbot.moments import from_us
 from alertbot.rules.fields import texts
-from alertbot.rules.model import InlineTest, Rule
+from alertbot.rules.model import InlineTest, Rule, with_needed
 from alertbot.rules.story import PORTAL, Story, check_test, moment_us, play
 
 if TYPE_CHECKING:
@@ -50,19 +50,13 @@ def run_tests(rules: Sequence[Rule], others: Iterable[Rule] = ()) -> list[TestRe
     """All tests of these rules, in their order; `others` are more rules that they may wait for. Rules that are off are tested
     too."""
     known = {rule.name: rule for rule in (*others, *rules)}
-    return [_run(rule, test, _with_needed(rule, known)) for rule in rules for test in rule.tests]
+    return [_run(rule, test, _live(rule, known)) for rule in rules for test in rule.tests]
 
 
-def _with_needed(rule: Rule, known: Mapping[str, Rule]) -> list[Rule]:
+def _live(rule: Rule, known: Mapping[str, Rule]) -> list[Rule]:
     """The rule and those whose firings it waits for, all of them live, and its own findings told."""
-    needed: dict[str, Rule] = {}
-    waiting = [rule.name]
-    while waiting:
-        name = waiting.pop()
-        if name not in needed and name in known:
-            needed[name] = replace(known[name], mode="live", heard_only=name != rule.name)
-            waiting += known[name].needs
-    return [needed[name] for name in sorted(needed)]
+    names = sorted(with_needed(rule, known))
+    return [replace(known[name], mode="live", heard_only=name != rule.name) for name in names]
 
 
 def _run(rule: Rule, test: InlineTest, rules: Sequence[Rule]) -> TestResult:

@@ -133,6 +133,10 @@ class Hours:
     outside: Calendar
 
 
+LEARNED_DAYS = 10
+"""Learned hours are silent until a key has matched on so many days."""
+
+
 @dataclass(frozen=True, slots=True)
 class LearnedHours:
     """A match at an hour that is unusual for its key."""
@@ -277,6 +281,17 @@ class Rule:
             exemptions=tuple(replace(one, match=one.match.in_zone(zone)) for one in self.exemptions),
             raises=tuple(replace(one, match=one.match.in_zone(zone)) for one in self.raises),
         )
+
+
+def with_needed(rule: Rule, known: Mapping[str, Rule]) -> set[str]:
+    """The names of a rule and of all whose firings it waits for, itself or through others, as far as they are known."""
+    needed, waiting = set[str](), [rule.name]
+    while waiting:
+        name = waiting.pop()
+        if name in known and name not in needed:
+            needed.add(name)
+            waiting += known[name].needs
+    return needed
 
 
 @dataclass(frozen=True, slots=True, order=True)
