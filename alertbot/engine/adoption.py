@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from alertbot.engine.keys import CellKey, cell_key
 from alertbot.finding import Finding
 
 
@@ -31,7 +32,7 @@ class Adoption:
     """The stored findings that a fold's findings stand for."""
 
     def __init__(self) -> None:
-        self._by_key: dict[tuple[str, str, tuple[str, ...]], _Adopted] = {}
+        self._by_key: dict[tuple[str, str, CellKey], _Adopted] = {}
         self._ids: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
@@ -70,5 +71,5 @@ def _gone_on(known: _Adopted, found: Finding) -> Finding:
     return msgspec.structs.replace(stored, last_us=max(stored.last_us, found.last_us), count=max(stored.count, count))
 
 
-def _same_key(found: Finding) -> tuple[str, str, tuple[str, ...]]:
-    return (found.rule, found.version, tuple(value.lower() for value in found.key))
+def _same_key(found: Finding) -> tuple[str, str, CellKey]:
+    return (found.rule, found.version, cell_key(found.key))

@@ -7,10 +7,9 @@ and no more: an array of the switch's flag, then the time and reference of each 
 from __future__ import annotations
 
 from array import array
-from typing import Any
 
 from alertbot.engine.keys import CellKey
-from alertbot.engine.state import Record, State, Switch
+from alertbot.engine.state import Record, State, Switch, SwitchedState
 from alertbot.engine.table import Table
 from alertbot.event import Event, EventRef
 from alertbot.moments import span_us
@@ -25,10 +24,10 @@ def _copy(cell: array[int]) -> array[int]:
     return cell[:]
 
 
-class BurstState(State):
+class BurstState(SwitchedState):
     """The last matches of every key."""
 
-    __slots__ = ("full", "switch", "table", "within_us")
+    __slots__ = ("full", "within_us")
 
     def __init__(self, rule: Rule, record: Record, pattern: Burst) -> None:
         super().__init__(rule, record)
@@ -55,16 +54,6 @@ class BurstState(State):
                 self.switch.still_on(at_us, key)
         elif cell[0]:
             cell[0] = 0
-
-    @property
-    def tables(self) -> tuple[Table[Any], ...]:
-        """All that it remembers of its keys."""
-        return (self.table, self.switch.open)
-
-    @property
-    def dropped(self) -> int:
-        """How many keys were let go before their time."""
-        return self.table.dropped
 
     def fork(self, record: Record) -> BurstState:
         """The same state for another fold."""

@@ -8,10 +8,9 @@ that there are enough, or too many: of others only the latest are kept.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
 
 from alertbot.engine.keys import CellKey, keyer
-from alertbot.engine.state import Record, State, Switch
+from alertbot.engine.state import Record, State, Switch, SwitchedState
 from alertbot.engine.table import Table
 from alertbot.event import Event, EventRef
 from alertbot.moments import span_us
@@ -35,10 +34,10 @@ class Things:
         return copy
 
 
-class CountedState(State):
+class CountedState(SwitchedState):
     """The latest things of every key."""
 
-    __slots__ = ("held", "most", "pattern", "switch", "table", "value_of", "values_of", "within_us")
+    __slots__ = ("held", "most", "pattern", "value_of", "values_of", "within_us")
 
     def __init__(self, rule: Rule, record: Record, pattern: Burst | Distinct | Temporal) -> None:
         super().__init__(rule, record)
@@ -74,16 +73,6 @@ class CountedState(State):
                 self.switch.still_on(at_us, key)
         else:
             cell.on = 0
-
-    @property
-    def tables(self) -> tuple[Table[Any], ...]:
-        """All that it remembers of its keys."""
-        return (self.table, self.switch.open)
-
-    @property
-    def dropped(self) -> int:
-        """How many keys were let go before their time."""
-        return self.table.dropped
 
     def fork(self, record: Record) -> CountedState:
         """The same state for another fold."""

@@ -7,10 +7,8 @@ of them is needed. Most keys have one value in a window: these are a tuple, whic
 
 from __future__ import annotations
 
-from typing import Any
-
 from alertbot.engine.keys import CellKey, keyer
-from alertbot.engine.state import Record, State, Switch
+from alertbot.engine.state import Record, State, Switch, SwitchedState
 from alertbot.engine.table import Table
 from alertbot.event import Event, EventRef
 from alertbot.moments import span_us
@@ -58,10 +56,10 @@ def _copy(cell: One | Seen) -> One | Seen:
     return cell.copy() if isinstance(cell, Seen) else cell
 
 
-class DistinctState(State):
+class DistinctState(SwitchedState):
     """The latest values of every key."""
 
-    __slots__ = ("count", "switch", "table", "value_of", "within_us")
+    __slots__ = ("count", "value_of", "within_us")
 
     def __init__(self, rule: Rule, record: Record, pattern: Distinct) -> None:
         super().__init__(rule, record)
@@ -95,16 +93,6 @@ class DistinctState(State):
                 self.switch.still_on(at_us, key)
         elif cell.on:
             cell.on = 0
-
-    @property
-    def tables(self) -> tuple[Table[Any], ...]:
-        """All that it remembers of its keys."""
-        return (self.table, self.switch.open)
-
-    @property
-    def dropped(self) -> int:
-        """How many keys were let go before their time."""
-        return self.table.dropped
 
     def fork(self, record: Record) -> DistinctState:
         """The same state for another fold."""

@@ -48,11 +48,6 @@ class DormantState(State):
         """All that it remembers of its keys."""
         return (self.last,)
 
-    @property
-    def dropped(self) -> int:
-        """How many keys were let go before their time."""
-        return self.last.dropped
-
     def fork(self, record: Record) -> DormantState:
         """The same state for another fold."""
         fork = object.__new__(DormantState)

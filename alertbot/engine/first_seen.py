@@ -74,11 +74,6 @@ class FirstSeenState(State):
         """All that it remembers of its keys."""
         return (self.keys, self.values)
 
-    @property
-    def dropped(self) -> int:
-        """How many keys were let go before their time."""
-        return self.keys.dropped + self.values.dropped
-
     def fork(self, record: Record) -> FirstSeenState:
         """The same state for another fold."""
         fork = object.__new__(FirstSeenState)

@@ -6,7 +6,7 @@ remembers: a night rule nothing, a burst its window, only what learns for long n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from alertbot.engine.learned_hours import kept_for
@@ -15,16 +15,15 @@ from alertbot.moments import span_us
 from alertbot.rules.model import Burst, Distinct, Dormant, Each, FirstSeen, Hours, LearnedHours, Rule, Travel
 
 
-def horizons(rules: Sequence[Rule], together: Iterable[Sequence[int]]) -> Mapping[int, int]:
+def horizons(rules: Sequence[Rule], independent: Container[int], together: Iterable[Sequence[int]]) -> Mapping[int, int]:
     """The place of each rule whose horizon is known → that, in microseconds; rules that share a window have the longest.
 
     A rule that waits for others, or that others wait for, is not among them: how far back the chain of firings goes, nobody
     knows. Nor is what can depend on matches without end: in a sequence, what was used up.
     """
-    heard = {name for rule in rules for name in rule.needs}
     found: dict[int, int] = {}
     for place, rule in enumerate(rules):
-        horizon = None if rule.needs or rule.name in heard else _horizon(rule)
+        horizon = _horizon(rule) if place in independent else None
         if horizon is not None:
             found[place] = span_us(horizon) if isinstance(horizon, timedelta) else horizon
     for places in together:

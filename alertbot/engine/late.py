@@ -31,7 +31,7 @@ class Anew:
 
     def judged(self, found: Finding) -> bool:
         """Whether a finding is of a key that was judged anew."""
-        return cell_key(found.key) in self.keys.get(found.rule, ())
+        return _is_of(self.keys, found)
 
 
 def judge_anew(settled: Fold, ahead: Fold, late: Sequence[Event], tail: Sequence[Event]) -> Anew | None:
@@ -44,34 +44,33 @@ def judge_anew(settled: Fold, ahead: Fold, late: Sequence[Event], tail: Sequence
     if len(late) > MOST_LATE:
         return None
     keys: dict[int, set[CellKey]] = {}
+    related: dict[Keyer, set[CellKey]] = {}
     for event in late:
         for place in plan.taken_by(event):
             if place not in plan.independent:
                 return None
+            of_rule = keys.setdefault(place, set())
             key_of = plan.keyer(plan.rules[place])
             key = None if key_of is None else key_of(event)
-            keys.setdefault(place, set()).update(() if key is None else (key,))
-    related: dict[Keyer, set[CellKey]] = {}
-    for place, those in keys.items():
-        key_of = plan.keyer(plan.rules[place])
-        if key_of is not None and those:
-            related.setdefault(key_of, set()).update(those)
+            if key_of is not None and key is not None:
+                of_rule.add(key)
+                related.setdefault(key_of, set()).add(key)
     refs = {event.ref for event in late}
     ways = tuple(related.items())
-    anew = settled.fork()
-    anew.wake(set(range(len(plan.rules))) - keys.keys())
-    anew.fold(event for event in tail if event.ref in refs or any(key_of(event) in those for key_of, those in ways))
+    second = settled.fork()
+    second.wake(set(range(len(plan.rules))) - keys.keys())
+    second.fold(event for event in tail if event.ref in refs or any(key_of(event) in those for key_of, those in ways))
     grafted: set[int] = set()  # rules that share a window share its table
     for place, those in keys.items():
-        for table, other in zip(ahead.states[place].tables, anew.states[place].tables, strict=True):
+        for table, other in zip(ahead.states[place].tables, second.states[place].tables, strict=True):
             if id(table) not in grafted and not table.graft(other, those):
                 return None
             grafted.add(id(table))
-    ahead.record.people.own.update(anew.record.people.own)
-    judged = Anew({plan.rules[place].name: those for place, those in keys.items()}, {})
-    by_event = {rule.name for place in keys if plan.keyer(rule := plan.rules[place]) is None}
-    found = {**settled.record.touched, **anew.record.touched}.values()
-    return Anew(
-        judged.keys,
-        {one.id: one for one in found if (one.firing in refs if one.rule in by_event else judged.judged(one))},
-    )
+    ahead.record.people.own.update(second.record.people.own)
+    judged = {plan.rules[place].name: those for place, those in keys.items()}
+    found = {**settled.record.touched, **second.record.touched}
+    return Anew(judged, {name: one for name, one in found.items() if one.firing in refs or _is_of(judged, one)})
+
+
+def _is_of(keys: Mapping[str, set[CellKey]], found: Finding) -> bool:
+    return cell_key(found.key) in keys.get(found.rule, ())

@@ -136,11 +136,12 @@ class Plan:
         self.conditions = _conditions(self.rules)
         self.kind_of = _kind_of(self.conditions)
         self._sharing = sharing(self.rules)
-        heard = {source.rule for rule in self.rules for source in _sources(rule)}
+        heard = {name for rule in self.rules for name in rule.needs}
+        # Those whose firings nobody waits for and that wait for nobody's: what one key finds, no other has a say in.
         self.independent = frozenset(
             place
             for place, rule in enumerate(self.rules)
-            if rule.name not in heard and not any(_sources(rule)) and not isinstance(rule.pattern, Absence)
+            if rule.name not in heard and not rule.needs and not isinstance(rule.pattern, Absence)
         )
         self._candidates: dict[object, tuple[tuple[int, bool], ...]] = {}
 
@@ -153,7 +154,7 @@ class Plan:
 
     def horizons(self) -> Mapping[int, int]:
         """The place of each rule of which it is known how far back events matter → how far, in microseconds."""
-        return horizons(self.rules, self._sharing)
+        return horizons(self.rules, self.independent, self._sharing)
 
     def bind(self, states: Sequence[State], asleep: Container[int] = ()) -> list[Group]:
         """The conditions, in the order of `conditions`, joined with the step functions of these states, but for those of rules

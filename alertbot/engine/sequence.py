@@ -88,11 +88,6 @@ class SequenceState(State):
         """All that it remembers of its keys."""
         return (self.table,)
 
-    @property
-    def dropped(self) -> int:
-        """How many keys were let go before their time."""
-        return self.table.dropped
-
     def fork(self, record: Record) -> SequenceState:
         """The same state for another fold."""
         fork = object.__new__(SequenceState)

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from array import array
 from fractions import Fraction
-from typing import Any
 
 from alertbot.engine.keys import CellKey
-from alertbot.engine.state import Record, State, Switch
+from alertbot.engine.state import Record, State, Switch, SwitchedState
 from alertbot.engine.table import Table
 from alertbot.event import Event, EventRef
 from alertbot.moments import span_us
@@ -35,10 +34,10 @@ def _copy(cell: array[int]) -> array[int]:
     return cell[:]
 
 
-class SpikeState(State):
+class SpikeState(SwitchedState):
     """The matches of every key in the window and in the time that tells what is usual."""
 
-    __slots__ = ("count", "factor", "switch", "table", "usual_us", "within_us")
+    __slots__ = ("count", "factor", "usual_us", "within_us")
 
     def __init__(self, rule: Rule, record: Record, pattern: Spike) -> None:
         super().__init__(rule, record)
@@ -69,16 +68,6 @@ class SpikeState(State):
                 self.switch.still_on(at_us, key)
         else:
             cell[_ON] = 0
-
-    @property
-    def tables(self) -> tuple[Table[Any], ...]:
-        """All that it remembers of its keys."""
-        return (self.table, self.switch.open)
-
-    @property
-    def dropped(self) -> int:
-        """How many keys were let go before their time."""
-        return self.table.dropped
 
     def fork(self, record: Record) -> SpikeState:
         """The same state for another fold."""

@@ -75,7 +75,7 @@ class State(ABC):
     @property
     def dropped(self) -> int:
         """How many keys were let go before their time because made-up ones filled the memory."""
-        return 0
+        return sum(table.dropped for table in self.tables)
 
     def by_key(self, horizon_us: int, make: Callable[[], Cell], copied: Callable[[Cell], Cell] | None) -> Table[Cell]:
         """A table of the rule's keys."""
@@ -118,6 +118,25 @@ class State(ABC):
         if not self.rule.heard_only:
             self.record.touched[found.id] = longer
         return longer
+
+
+class SwitchedState(State):
+    """The state of a pattern with a condition that turns true and false for a key."""
+
+    __slots__ = ("switch", "table")
+
+    table: Table[Any]
+    switch: Switch
+
+    @property
+    def tables(self) -> tuple[Table[Any], ...]:
+        """All that it remembers of its keys."""
+        return (self.table, self.switch.open)
+
+    @property
+    def dropped(self) -> int:
+        """How many keys were let go before their time; the findings that went with them do not count."""
+        return self.table.dropped
 
 
 def _nothing() -> Finding:

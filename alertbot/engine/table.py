@@ -61,7 +61,7 @@ class Generation(dict[Hashable, Cell]):
             for layer in self.shared:
                 cell = layer.get(key)
                 if cell is not None:
-                    cell = cell if self.copied is None else self.copied(cell)
+                    cell = self.own(cell)
                     break
             else:
                 cell = self.make()
@@ -71,6 +71,10 @@ class Generation(dict[Hashable, Cell]):
                 self._is_full()
         self[key] = cell
         return cell
+
+    def own(self, cell: Cell) -> Cell:
+        """A cell to be changed that is the same as one that others go on looking at."""
+        return cell if self.copied is None else self.copied(cell)
 
     def holds(self, key: Hashable) -> bool:
         """Whether a key was touched in this span."""
@@ -169,8 +173,8 @@ class Table(Generic[Cell]):
         places = {place for layer in (*own, *theirs) for place in layer if (place[0] if inside else place) in keys}  # type: ignore[index]
         for place in places:
             cell = other.peek(place)
-            if cell is not None and cells.copied is not None and not any(place in layer for layer in theirs):
-                cell = cells.copied(cell)
+            if cell is not None and not any(place in layer for layer in theirs):
+                cell = cells.own(cell)
             before, now = cells.holds(place), other.cells.holds(place)
             for layer in own:
                 layer.pop(place, None)
@@ -213,8 +217,7 @@ class Table(Generic[Cell]):
                 del older[key]
         kept = {} if self.keep is None else self.keep.choose(older)
         self.dropped += len(older) - len(kept)
-        copied = last.copied
-        return {key: copied(cell) if shared and copied is not None else cell for key, (cell, shared) in kept.items()}
+        return {key: last.own(cell) if shared else cell for key, (cell, shared) in kept.items()}
 
     def _start_empty(self) -> None:
         self.cells = Generation(self, self.cells.make, self.cells.copied)

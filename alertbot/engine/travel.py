@@ -75,11 +75,6 @@ class TravelState(State):
         """All that it remembers of its keys."""
         return (self.last, self.used)
 
-    @property
-    def dropped(self) -> int:
-        """How many keys were let go before their time."""
-        return self.last.dropped + self.used.dropped
-
     def fork(self, record: Record) -> TravelState:
         """The same state for another fold."""
         fork = object.__new__(TravelState)

@@ -46,7 +46,8 @@ def held(engine: Engine) -> int:
     found: dict[int, int] = {}
     for state in engine._settled.states:
         for owner in (state, getattr(state, "switch", None)):
-            for name in getattr(owner, "__slots__", ()) if owner else ():
+            names = (name for kind in type(owner).__mro__ for name in getattr(kind, "__slots__", ()))
+            for name in names if owner else ():
                 value = getattr(owner, name)
                 if isinstance(value, (Table, dict)):
                     found[id(value)] = len(value)
